@@ -1,0 +1,119 @@
+//! The command line as clap sees it. No argument of any command carries a secret: passwords and recovery
+//! codes come from the terminal, from standard input or from a file, because arguments are visible to every
+//! process of the machine and stay in the shell's history.
+
+pub mod account;
+pub mod projects;
+pub mod storage;
+pub mod tools;
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// Used when neither a flag, nor the environment, nor a login names a server.
+pub const ENDPOINT_DEFAULT: &str = "http://127.0.0.1:8443";
+
+/// What it is for, then examples, then the rest.
+const HELP_TEMPLATE: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done          1 other failure   2 wrong usage     3 not found
+  4 not logged in, or wrong password                  5 not permitted
+  6 network       7 conflict        8 integrity       9 rate limited
+  130 interrupted";
+
+const EXAMPLES: &str = "\
+Examples:
+  veilcloud register alice@example.com
+  veilcloud login alice@example.com
+  veilcloud projects create my-app
+  veilcloud storage put my-app production ./.env
+  veilcloud run my-app production -- ./server
+";
+
+/// Keep environments and files that no server can read
+#[derive(Parser)]
+#[command(name = "veilcloud", version, disable_version_flag = true, before_help = EXAMPLES, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Server to talk to [default: that of the last login, else http://127.0.0.1:8443]
+    #[arg(long, global = true, value_name = "URL", env = "VEILCLOUD_ENDPOINT", hide_env_values = true)]
+    pub endpoint: Option<String>,
+    /// Folder of the session and of interrupted uploads [default: veilcloud in the user's config folder]
+    #[arg(long, global = true, value_name = "DIR", env = "VEILCLOUD_CONFIG_DIR", hide_env_values = true)]
+    pub config_dir: Option<PathBuf>,
+    /// PEM file of a certificate authority to trust in addition to the system's
+    #[arg(long, global = true, value_name = "FILE", env = "VEILCLOUD_CA_CERT", hide_env_values = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// Form of the answer
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table, value_name = "FORM")]
+    pub output: Output,
+    /// Same as --output json
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never ask anything; implied when standard input is not a terminal
+    #[arg(long, global = true, env = "VEILCLOUD_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_input: bool,
+    /// Print only the answer and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+impl Global {
+    pub fn is_json(&self) -> bool {
+        self.json || self.output == Output::Json
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Register(account::Register),
+    Login(account::Login),
+    Logout(account::Logout),
+    Recover(account::Recover),
+    Password(account::Password),
+    Whoami(account::Whoami),
+    Account(account::Account),
+    Projects(projects::Projects),
+    Envs(projects::Envs),
+    Storage(storage::Storage),
+    Run(storage::Run),
+    Diff(storage::Diff),
+    Import(storage::Import),
+    Export(storage::Export),
+    Audit(tools::Audit),
+    Api(tools::Api),
+    Doctor(tools::Doctor),
+    Completions(tools::Completions),
+    Man(tools::Man),
+    Version(tools::Version),
+}
+
+/// The whole command tree with the help template on every command.
+pub fn command() -> clap::Command {
+    fn dress(command: clap::Command) -> clap::Command {
+        command.help_template(HELP_TEMPLATE).mut_subcommands(dress)
+    }
+    dress(Cli::command())
+}

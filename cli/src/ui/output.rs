@@ -1,0 +1,88 @@
+//! Standard output carries the answer and nothing else; standard error carries the talk.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+use super::error::Failure;
+use super::table::table;
+
+/// One line on standard error. A terminal that went away is no reason to fail.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Bytes on standard output, all of them or an error.
+pub fn write(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|fault| Failure::output(&fault))
+}
+
+/// What the person asked to see.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    pub json: bool,
+    pub quiet: bool,
+}
+
+impl Output {
+    /// Talk for people: not with --quiet, and not mixed into machine output.
+    pub fn say(&self, line: &str) {
+        if !self.quiet && !self.json {
+            say(line);
+        }
+    }
+
+    /// The next step, for whoever sits at the terminal.
+    pub fn hint(&self, command: &str) {
+        if io::stderr().is_terminal() {
+            self.say(&format!("next: {}", super::style::bold(command)));
+        }
+    }
+
+    /// Whether a progress bar may be drawn.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json && io::stderr().is_terminal()
+    }
+
+    pub fn json(&self, value: &Value) -> Result<(), Failure> {
+        write(format!("{value:#}\n").as_bytes())
+    }
+
+    /// One object: JSON, or one `name  value` line for each of `lines`.
+    pub fn object(&self, value: &Value, lines: &[(&str, String)]) -> Result<(), Failure> {
+        if self.json {
+            return self.json(value);
+        }
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let text: String = lines.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect();
+        write(text.as_bytes())
+    }
+
+    /// A list: JSON under `name`, or a table.
+    pub fn list(
+        &self,
+        name: &str,
+        items: Vec<Value>,
+        head: &[&str],
+        rows: Vec<Vec<String>>,
+    ) -> Result<(), Failure> {
+        if self.json {
+            return self.json(&serde_json::json!({ name: items }));
+        }
+        if rows.is_empty() {
+            self.say(&format!("no {name}"));
+            return Ok(());
+        }
+        write(table(head, rows).as_bytes())
+    }
+
+    /// What a changing command did: JSON on standard output, or a sentence on standard error.
+    pub fn done(&self, value: &Value, sentence: &str) -> Result<(), Failure> {
+        if self.json {
+            return self.json(value);
+        }
+        self.say(sentence);
+        Ok(())
+    }
+}

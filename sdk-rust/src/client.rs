@@ -1,0 +1,158 @@
+//! The client: one server, one account at a time, any number of calls at once.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use veilcloud_proto::common::v1 as pb;
+
+use crate::account::Account;
+use crate::audit::Audit;
+use crate::builder::ClientBuilder;
+use crate::environments::Environments;
+use crate::error::Result;
+use crate::keys::KeyCache;
+use crate::projects::{Project, Projects};
+use crate::session::current::Current;
+use crate::state::StateStore;
+use crate::storage::Storage;
+use crate::times;
+use crate::transport::{Budget, Transport, rpc};
+
+/// A client of one server. Cheap to clone; clones share connection, session and caches.
+///
+/// ```no_run
+/// # async fn example() -> veilcloud_sdk::Result<()> {
+/// use veilcloud_sdk::{Client, Password};
+/// let client = Client::builder().endpoint("https://veilcloud.example.org").build()?;
+/// let account = client.login("ada@example.org", &Password::from("correct horse")).await?;
+/// println!("{} of {} bytes used", account.used_bytes, account.quota_bytes);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    /// In the one spelling the builder gives it.
+    pub(crate) endpoint: String,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) state: Arc<dyn StateStore>,
+    pub(crate) current: Current,
+    pub(crate) keys: KeyCache,
+    pub(crate) budget: Budget,
+}
+
+/// What a server says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// Version of the server, e.g. `0.1.0`.
+    pub version: String,
+    /// The server's clock.
+    pub now: OffsetDateTime,
+    /// Limits to plan with.
+    pub limits: Limits,
+}
+
+/// Sizes and times a client plans with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Greatest message, in bytes.
+    pub message_bytes: u64,
+    /// Greatest ciphertext that goes in one message, in bytes; larger ones are uploaded in chunks.
+    pub direct_blob_bytes: u64,
+    /// Greatest ciphertext of a version, in bytes.
+    pub blob_bytes: u64,
+    /// Length of a chunk, in bytes.
+    pub chunk_bytes: u64,
+    /// Greatest distance between this machine's clock and the server's, in milliseconds.
+    pub proof_window_ms: u64,
+    /// Bytes an account may store.
+    pub account_quota_bytes: u64,
+}
+
+impl Client {
+    /// Begins a client; [`ClientBuilder::endpoint`] is the one setting without a default.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    pub(crate) fn new(endpoint: String, transport: Box<dyn Transport>, state: Arc<dyn StateStore>) -> Self {
+        let inner = Inner {
+            endpoint,
+            transport,
+            state,
+            current: Current::default(),
+            keys: KeyCache::default(),
+            budget: Budget::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The server this client talks to, in its one spelling.
+    pub fn endpoint(&self) -> &str {
+        &self.inner.endpoint
+    }
+
+    /// The account's projects.
+    pub fn projects(&self) -> Projects {
+        Projects::new(self.clone())
+    }
+
+    /// The environments of a project.
+    pub fn environments(&self, project: &Project) -> Environments {
+        Environments::new(self.clone(), project.id)
+    }
+
+    /// Content of environments.
+    pub fn storage(&self) -> Storage {
+        Storage::new(self.clone())
+    }
+
+    /// What happened in a project.
+    pub fn audit(&self, project: &Project) -> Audit {
+        Audit::new(self.clone(), project.id)
+    }
+
+    /// What the server says about itself; needs no login.
+    ///
+    /// # Errors
+    /// [`crate::Error::Network`] when it is not reached.
+    pub async fn server_info(&self) -> Result<ServerInfo> {
+        let answer: pb::GetServerInfoResponse =
+            self.call(&rpc::SERVER_INFO, &pb::GetServerInfoRequest {}).await?;
+        let limits = answer.limits.unwrap_or_default();
+        Ok(ServerInfo {
+            version: answer.version,
+            now: times::required(answer.now, &rpc::SERVER_INFO)?,
+            limits: Limits {
+                message_bytes: limits.message_bytes,
+                direct_blob_bytes: limits.direct_blob_bytes,
+                blob_bytes: limits.blob_bytes,
+                chunk_bytes: limits.chunk_bytes,
+                proof_window_ms: limits.proof_window_ms,
+                account_quota_bytes: limits.account_quota_bytes,
+            },
+        })
+    }
+
+    /// The account of the session, as the server knows it now. Checks that the keys the server gives out for it are
+    /// the ones the login unlocked.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotLoggedIn`]; [`crate::Error::Integrity`] for other keys.
+    pub async fn me(&self) -> Result<Account> {
+        self.account().await
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.inner.transport.now_ms()
+    }
+}

@@ -1,0 +1,155 @@
+//! The name of each check that what a server gives has to pass. One name for one lie, so that a person can tell a
+//! bad disk from a server that turns back time.
+
+use thiserror::Error;
+use veilvault::envelope::OpenError;
+use veilvault::header::HeaderError;
+use veilvault::seal::SealError;
+
+/// Which check failed. Whatever it is, the data must not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum IntegrityReason {
+    /// The seal or keyring seal is malformed or not signed by its author.
+    #[error("the seal is not signed by its author")]
+    SignatureInvalid,
+    /// Sealed for another project.
+    #[error("this was sealed for another project")]
+    WrongProject,
+    /// Sealed for another environment, or the name leads to another environment than before.
+    #[error("this belongs to another environment")]
+    WrongEnvironment,
+    /// Not the version that was asked for.
+    #[error("this is another version than the one asked for")]
+    WrongVersion,
+    /// Does not follow the version it has to follow.
+    #[error("this version does not follow the one before it")]
+    WrongParent,
+    /// Sealed under another epoch than the server says.
+    #[error("this was sealed under another epoch of the key")]
+    WrongEpoch,
+    /// The bytes are not the ones that were sealed.
+    #[error("the bytes are not the ones that were sealed")]
+    DigestMismatch,
+    /// More or fewer bytes than were sealed.
+    #[error("the length is not the one that was sealed")]
+    LengthMismatch,
+    /// The first line inside the file says something else than the seal.
+    #[error("the header inside the file does not match its seal")]
+    HeaderMismatch,
+    /// The keyring is not the one its author made, or does not open with this account's key.
+    #[error("the keyring is not the one its author made")]
+    KeyringInvalid,
+    /// The server shows an older version than one this machine has seen.
+    #[error("the server shows an older version than it did before")]
+    RolledBack,
+    /// The server shows two different histories.
+    #[error("the server shows another history than it did before")]
+    Forked,
+    /// The server shows an older epoch of the key than one this machine has seen.
+    #[error("the server shows an older epoch of the key than it did before")]
+    EpochRolledBack,
+    /// The header of the age file is not one this platform makes.
+    #[error("the file is not an age file this platform makes")]
+    StanzaRefused,
+    /// Sealed by an account whose key this client does not know.
+    #[error("the author is not known to this client")]
+    AuthorUnknown,
+    /// The account keys the server gives are not the ones the password unlocks.
+    #[error("the server gives out other account keys than the password unlocks")]
+    IdentityMismatch,
+    /// The stream ended early.
+    #[error("the data ends early")]
+    Truncated,
+    /// Not encrypted to the key of its epoch, or changed afterwards.
+    #[error("the data was changed after it was encrypted, or is not encrypted to this key")]
+    CiphertextChanged,
+}
+
+impl IntegrityReason {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::RolledBack | Self::Forked | Self::EpochRolledBack => {
+                "do not use the data; ask the operator whether a backup was restored, and compare with another machine"
+            }
+            Self::WrongEnvironment => {
+                "do not use the data; if you deleted the environment elsewhere and made it anew, forget the old one"
+            }
+            Self::IdentityMismatch => {
+                "do not enter secrets; ask the operator why your account's keys were replaced"
+            }
+            Self::Truncated | Self::LengthMismatch => {
+                "try again; if it stays, tell the operator that data was lost"
+            }
+            Self::AuthorUnknown => "check that you are logged in to the account that wrote it",
+            _ => {
+                "do not use the data; tell the server's operator, and restore from your export if you have one"
+            }
+        }
+    }
+
+    /// Short name for machines, e.g. `rolled-back`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SignatureInvalid => "signature-invalid",
+            Self::WrongProject => "wrong-project",
+            Self::WrongEnvironment => "wrong-environment",
+            Self::WrongVersion => "wrong-version",
+            Self::WrongParent => "wrong-parent",
+            Self::WrongEpoch => "wrong-epoch",
+            Self::DigestMismatch => "digest-mismatch",
+            Self::LengthMismatch => "length-mismatch",
+            Self::HeaderMismatch => "header-mismatch",
+            Self::KeyringInvalid => "keyring-invalid",
+            Self::RolledBack => "rolled-back",
+            Self::Forked => "forked",
+            Self::EpochRolledBack => "epoch-rolled-back",
+            Self::StanzaRefused => "stanza-refused",
+            Self::AuthorUnknown => "author-unknown",
+            Self::IdentityMismatch => "identity-mismatch",
+            Self::Truncated => "truncated",
+            Self::CiphertextChanged => "ciphertext-changed",
+        }
+    }
+}
+
+impl From<SealError> for IntegrityReason {
+    fn from(e: SealError) -> Self {
+        match e {
+            SealError::Project { .. } => Self::WrongProject,
+            SealError::Environment { .. } => Self::WrongEnvironment,
+            SealError::Version { .. } => Self::WrongVersion,
+            SealError::Parent => Self::WrongParent,
+            SealError::Digest => Self::DigestMismatch,
+            SealError::Length { expected, found } if found < expected => Self::Truncated,
+            SealError::Length { .. } => Self::LengthMismatch,
+            SealError::Epoch { .. } => Self::WrongEpoch,
+            SealError::Author { .. } | SealError::AuthorKey { .. } => Self::AuthorUnknown,
+            SealError::Header => Self::HeaderMismatch,
+            SealError::Recipient(_) => Self::KeyringInvalid,
+            _ => Self::SignatureInvalid,
+        }
+    }
+}
+
+impl From<HeaderError> for IntegrityReason {
+    fn from(_: HeaderError) -> Self {
+        Self::HeaderMismatch
+    }
+}
+
+impl IntegrityReason {
+    /// Of a blob that did not open. None when the fault lies with the reader's side, not with the blob.
+    pub(crate) fn of_open(e: &OpenError) -> Option<Self> {
+        Some(match e {
+            OpenError::Seal(e) => (*e).into(),
+            OpenError::Lint(_) => Self::StanzaRefused,
+            OpenError::Header(e) => (*e).into(),
+            OpenError::Padding => Self::LengthMismatch,
+            OpenError::NotText(_) => Self::HeaderMismatch,
+            OpenError::Io(_) | OpenError::Unfinished { .. } => return None,
+            _ => Self::CiphertextChanged,
+        })
+    }
+}

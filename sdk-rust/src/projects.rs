@@ -1,0 +1,136 @@
+//! Projects: named groups of environments.
+
+use time::OffsetDateTime;
+use veilcloud_proto::projects::v1 as pb;
+use veilcore::id::{AccountId, ProjectId};
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::times;
+use crate::transport::rpc::{self, Rpc};
+
+/// Items asked for at once; the server's limit.
+pub(crate) const PAGE_SIZE: u32 = 1000;
+/// Most pages of one list. The server's own limits on what an account has are far below.
+pub(crate) const PAGES_MAX: usize = 100;
+
+/// A named group of environments. Its name is visible to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Project {
+    /// Project id.
+    pub id: ProjectId,
+    /// Name, unique among its owner's projects.
+    pub name: String,
+    /// Account that owns it.
+    pub owner_id: AccountId,
+    /// When it was created.
+    pub created_at: OffsetDateTime,
+    /// Number of environments.
+    pub environment_count: u32,
+}
+
+/// The account's projects; see [`Client::projects`].
+#[derive(Clone)]
+pub struct Projects {
+    client: Client,
+}
+
+impl Projects {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Creates an empty project. Names match `[a-z0-9][a-z0-9._-]{0,62}` without `..`.
+    ///
+    /// # Errors
+    /// [`Error::Api`] with `PROJECT_NAME_TAKEN`, `PROJECT_LIMIT` or `FIELD_INVALID`.
+    pub async fn create(&self, name: &str) -> Result<Project> {
+        let request = pb::CreateProjectRequest { name: name.to_owned(), request_id: times::request_id() };
+        let answer: pb::CreateProjectResponse = self.client.call(&rpc::CREATE_PROJECT, &request).await?;
+        read(answer.project, &rpc::CREATE_PROJECT)
+    }
+
+    /// All projects, by name.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list(&self) -> Result<Vec<Project>> {
+        self.pages("").await
+    }
+
+    /// A project by its id.
+    ///
+    /// # Errors
+    /// [`Error::Api`] with `PERMISSION_DENIED`, also when there is none: the server does not say which.
+    pub async fn get(&self, id: ProjectId) -> Result<Project> {
+        let request = pb::GetProjectRequest { project_id: id.to_string() };
+        let answer: pb::GetProjectResponse = self.client.call(&rpc::GET_PROJECT, &request).await?;
+        let project = read(answer.project, &rpc::GET_PROJECT)?;
+        if project.id == id { Ok(project) } else { Err(Error::BadAnswer { rpc: rpc::GET_PROJECT.path }) }
+    }
+
+    /// A project by its name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn by_name(&self, name: &str) -> Result<Project> {
+        let found = self.pages(name).await?.into_iter().find(|project| project.name == name);
+        found.ok_or_else(|| Error::NotFound { what: "project", name: name.to_owned() })
+    }
+
+    /// Renames a project.
+    ///
+    /// # Errors
+    /// [`Error::Api`] with `PROJECT_NAME_TAKEN` or `FIELD_INVALID`.
+    pub async fn rename(&self, project: &Project, name: &str) -> Result<Project> {
+        let request = pb::UpdateProjectRequest {
+            project_id: project.id.to_string(),
+            name: name.to_owned(),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["name".to_owned()] }),
+            request_id: times::request_id(),
+        };
+        let answer: pb::UpdateProjectResponse = self.client.call(&rpc::UPDATE_PROJECT, &request).await?;
+        read(answer.project, &rpc::UPDATE_PROJECT)
+    }
+
+    /// Deletes a project with all its environments and their content. Cannot be undone.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn delete(&self, project: &Project) -> Result<()> {
+        let request =
+            pb::DeleteProjectRequest { project_id: project.id.to_string(), request_id: times::request_id() };
+        let _: pb::DeleteProjectResponse = self.client.call(&rpc::DELETE_PROJECT, &request).await?;
+        self.client.forget_project(project.id).await
+    }
+
+    async fn pages(&self, name: &str) -> Result<Vec<Project>> {
+        let mut projects = Vec::new();
+        let mut page_token = String::new();
+        for _ in 0..PAGES_MAX {
+            let request = pb::ListProjectsRequest { page_size: PAGE_SIZE, page_token, name: name.to_owned() };
+            let answer: pb::ListProjectsResponse = self.client.call(&rpc::LIST_PROJECTS, &request).await?;
+            for project in answer.projects {
+                projects.push(read(Some(project), &rpc::LIST_PROJECTS)?);
+            }
+            page_token = answer.next_page_token;
+            if page_token.is_empty() {
+                return Ok(projects);
+            }
+        }
+        // A list without an end is a server that makes us work for nothing.
+        Err(Error::BadAnswer { rpc: rpc::LIST_PROJECTS.path })
+    }
+}
+
+fn read(project: Option<pb::Project>, rpc: &'static Rpc) -> Result<Project> {
+    let project = times::present(project, rpc)?;
+    Ok(Project {
+        id: times::id(&project.project_id, rpc)?,
+        name: project.name,
+        owner_id: times::id(&project.owner_id, rpc)?,
+        created_at: times::required(project.created_at, rpc)?,
+        environment_count: project.environment_count,
+    })
+}

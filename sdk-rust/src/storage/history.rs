@@ -1,0 +1,150 @@
+//! The chain of versions. Every seal names the digest of the version before it, so that one digest at the top speaks
+//! for all below.
+
+use std::collections::BTreeMap;
+
+use veilcloud_proto::storage::v1 as pb;
+
+use super::pins::etag;
+use super::verify::{Checked, Site, Visit, check};
+use super::{Kind, Storage, Version};
+use crate::error::{Error, IntegrityReason, Result};
+use crate::projects::{PAGE_SIZE, PAGES_MAX, Project};
+use crate::times;
+use crate::transport::rpc;
+
+impl Storage {
+    pub(super) async fn versions_page(
+        &self,
+        site: &Site,
+        page_size: u32,
+        page_token: String,
+    ) -> Result<pb::ListVersionsResponse> {
+        let request = pb::ListVersionsRequest {
+            project_id: site.project.to_string(),
+            env_name: site.name.clone(),
+            page_size,
+            page_token,
+        };
+        self.client.call(&rpc::LIST_VERSIONS, &request).await
+    }
+
+    /// Every version from the newest down to `down_to`, newest first, each checked and linked to the next, and the
+    /// pinned one found in its place.
+    pub(super) async fn chain(&self, visit: &Visit, down_to: u64) -> Result<Vec<Checked>> {
+        let mut chain: Vec<Checked> = Vec::new();
+        let mut page_token = String::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.versions_page(&visit.site, PAGE_SIZE, page_token).await?;
+            for info in &page.versions {
+                let above =
+                    chain.last().map_or(Above::Nothing, |checked| Above::Version(Box::new(checked.clone())));
+                let checked = link(info, visit, &above)?;
+                let last = checked.seal.version <= down_to;
+                chain.push(checked);
+                if last {
+                    return Ok(chain);
+                }
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        match chain.last() {
+            // The walk ended above version 1: versions are missing.
+            Some(last) if last.seal.version > 1 => {
+                Err(visit.site.integrity(IntegrityReason::Truncated, last.seal.version))
+            }
+            _ => Ok(chain),
+        }
+    }
+
+    pub(super) async fn list_history(&self, project: &Project, name: &str) -> Result<Vec<Version>> {
+        let visit = self.visit(project.id, name).await?;
+        if let Some(head) = self.head(&visit).await? {
+            self.note(&visit.site, &head).await?;
+        }
+        let mut history: Vec<Version> = Vec::new();
+        let mut above = Above::Nothing;
+        let mut keys = BTreeMap::new();
+        let mut page_token = String::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.versions_page(&visit.site, PAGE_SIZE, page_token).await?;
+            for info in &page.versions {
+                let Ok(checked) = link(info, &visit, &above) else {
+                    history.push(unverified(info)?);
+                    above = Above::Broken;
+                    continue;
+                };
+                let epoch = checked.seal.epoch;
+                if let std::collections::btree_map::Entry::Vacant(room) = keys.entry(epoch) {
+                    room.insert(self.key_of(&visit, epoch).await?);
+                }
+                history.push(checked.version(&keys[&epoch]));
+                above = Above::Version(Box::new(checked));
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(history);
+            }
+        }
+        Err(Error::BadAnswer { rpc: rpc::LIST_VERSIONS.path })
+    }
+}
+
+/// What stands above a version in the list.
+enum Above {
+    /// It is the first of the list.
+    Nothing,
+    /// A version that was checked and names it as its parent, or does not.
+    Version(Box<Checked>),
+    /// A version that failed: nothing shows that what is below it belongs there, but for a pin.
+    Broken,
+}
+
+/// Checks one version and its place below the one above it.
+fn link(info: &pb::BlobInfo, visit: &Visit, above: &Above) -> Result<Checked> {
+    let expected = match above {
+        Above::Version(above) => Some(above.seal.version.saturating_sub(1)),
+        _ => None,
+    };
+    let checked = check(info, &visit.site, &visit.session.identity, expected)?;
+    let pin = visit.pins.pin(visit.site.environment);
+    let pinned = pin.filter(|pin| pin.version == checked.seal.version);
+    let reason = match above {
+        _ if pinned.is_some_and(|pin| pin.digest != checked.seal.digest) => Some(IntegrityReason::Forked),
+        Above::Nothing => {
+            pin.filter(|pin| checked.seal.version < pin.version).map(|_| IntegrityReason::RolledBack)
+        }
+        Above::Version(above) if above.seal.parent != checked.seal.digest => {
+            Some(IntegrityReason::WrongParent)
+        }
+        Above::Version(above) if above.seal.epoch < checked.seal.epoch => Some(IntegrityReason::WrongEpoch),
+        Above::Broken if pinned.is_none() => Some(IntegrityReason::WrongParent),
+        _ => None,
+    };
+    match reason {
+        Some(reason) => Err(visit.site.integrity(reason, checked.seal.version)),
+        None => Ok(checked),
+    }
+}
+
+/// A version that failed its check, as the server describes it.
+fn unverified(info: &pb::BlobInfo) -> Result<Version> {
+    let rpc = &rpc::LIST_VERSIONS;
+    let digest = info.digest[..].try_into().map_err(|_| Error::BadAnswer { rpc: rpc.path })?;
+    Ok(Version {
+        number: info.version,
+        etag: etag(info.version, &digest),
+        digest,
+        author_id: times::id(&info.author_id, rpc)?,
+        created_at: times::required(info.created_at, rpc)?,
+        kind: Kind::Unknown,
+        plain_bytes: None,
+        ciphertext_bytes: info.ciphertext_bytes,
+        epoch: info.epoch,
+        deleted: info.deleted,
+        verified: false,
+    })
+}

@@ -1,0 +1,219 @@
+//! Writing. A new version is sealed for one place in the chain; if somebody else took that place, it has to be
+//! sealed again for the next.
+
+#[cfg(feature = "native")]
+mod file;
+
+use bytes::Bytes;
+use veilcloud_proto::storage::v1 as pb;
+use veilvault::envelope::{Sealed, SealedBytes, SealingError, Subject, seal_bytes};
+use veilvault::epoch::EpochKey;
+use zeroize::Zeroizing;
+
+use super::upload::Source;
+use super::verify::{Checked, Site, Visit, check};
+use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
+use crate::environments::Environments;
+use crate::error::{Error, Result};
+use crate::projects::Project;
+use crate::times;
+use crate::transport::{blocking, rpc};
+
+/// How often a write that replaces whatever is there is sealed anew because somebody was faster.
+const PLACES_MAX: u32 = 4;
+
+/// The place of a new version in the chain, and what it is sealed with.
+pub(super) struct Slot {
+    pub(super) subject: Subject,
+    pub(super) key: EpochKey,
+    /// The server accepts the version only while this is the newest; empty for the first.
+    pub(super) if_match: String,
+}
+
+impl Slot {
+    /// `*` for the first version.
+    pub(super) fn if_none_match(&self) -> String {
+        if self.if_match.is_empty() { "*".to_owned() } else { String::new() }
+    }
+}
+
+impl Storage {
+    pub(super) async fn put_bytes(
+        &self,
+        project: &Project,
+        name: &str,
+        bytes: Zeroizing<Vec<u8>>,
+        options: PutOptions,
+    ) -> Result<Version> {
+        let bytes = Bytes::from_owner(Wiped(bytes));
+        let mut places = 1;
+        loop {
+            let visit = self.visit_or_create(project, name).await?;
+            let head = self.head(&visit).await?;
+            let slot = self.slot(&visit, head.as_ref(), &options.expect).await?;
+            match self.put_in(&visit, &slot, bytes.clone(), &options).await {
+                Err(e) if options.expect == Expect::Any && places < PLACES_MAX && was_taken(&e) => {
+                    places += 1
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Seals content that is at hand for a slot and commits it.
+    pub(super) async fn put_in(
+        &self,
+        visit: &Visit,
+        slot: &Slot,
+        bytes: Bytes,
+        options: &PutOptions,
+    ) -> Result<Version> {
+        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.session.identity.clone());
+        let made = blocking(move || seal_bytes(&bytes, &subject, &key, &author)).await;
+        let SealedBytes { ciphertext, sealed } = made.map_err(sealing_error)?;
+        let ciphertext = Bytes::from(ciphertext);
+        let info = if sealed.ciphertext_len <= DIRECT_BLOB_MAX {
+            self.put_direct(visit, slot, &sealed, ciphertext, options).await
+        } else {
+            let source = Source::Bytes(ciphertext);
+            self.upload(&visit.site, slot, &sealed, source, options.progress.as_deref(), None).await
+        };
+        self.committed(visit, slot, &sealed, info).await
+    }
+
+    async fn put_direct(
+        &self,
+        visit: &Visit,
+        slot: &Slot,
+        sealed: &Sealed,
+        ciphertext: Bytes,
+        options: &PutOptions,
+    ) -> Result<pb::BlobInfo> {
+        let progress = options.progress.as_deref();
+        if let Some(progress) = progress {
+            progress.start(sealed.ciphertext_len);
+        }
+        let request = pb::PutBlobRequest {
+            project_id: visit.site.project.to_string(),
+            env_name: visit.site.name.clone(),
+            ciphertext,
+            seal: sealed.seal.to_vec().into(),
+            if_match: slot.if_match.clone(),
+            if_none_match: slot.if_none_match(),
+            request_id: times::request_id(),
+        };
+        let answer: pb::PutBlobResponse = self.client.call(&rpc::PUT_BLOB, &request).await?;
+        if let Some(progress) = progress {
+            progress.advance(sealed.ciphertext_len);
+            progress.finish();
+        }
+        times::present(answer.blob, &rpc::PUT_BLOB)
+    }
+
+    /// Takes the server's word that a version is committed, and checks it like any other word.
+    pub(super) async fn committed(
+        &self,
+        visit: &Visit,
+        slot: &Slot,
+        sealed: &Sealed,
+        answer: Result<pb::BlobInfo>,
+    ) -> Result<Version> {
+        let info = match answer {
+            // An answer that was lost on the way: a try before this one has done it.
+            Err(e) if e.is("ETAG_MISMATCH") => self.landed(&visit.site, slot, sealed).await?.ok_or(e)?,
+            answer => answer?,
+        };
+        let checked = check(&info, &visit.site, &visit.session.identity, Some(slot.subject.version))?;
+        if checked.seal.digest != sealed.digest {
+            return Err(visit.site.integrity(crate::IntegrityReason::DigestMismatch, slot.subject.version));
+        }
+        self.note(&visit.site, &checked).await?;
+        Ok(checked.version(&slot.key))
+    }
+
+    /// The version in this slot, if it is the one that was sealed here.
+    async fn landed(&self, site: &Site, slot: &Slot, sealed: &Sealed) -> Result<Option<pb::BlobInfo>> {
+        let request = pb::StatBlobRequest {
+            project_id: site.project.to_string(),
+            env_name: site.name.clone(),
+            version: slot.subject.version,
+        };
+        let answer: Result<pb::StatBlobResponse> = self.client.call(&rpc::STAT_BLOB, &request).await;
+        match answer {
+            Ok(answer) => Ok(answer.blob.filter(|info| info.digest[..] == sealed.digest)),
+            Err(e) if e.is("VERSION_NOT_FOUND") || e.is("BLOB_NOT_FOUND") => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Looks at an environment; makes it if there is none.
+    pub(super) async fn visit_or_create(&self, project: &Project, name: &str) -> Result<Visit> {
+        match self.visit(project.id, name).await {
+            Err(e) if e.is("ENVIRONMENT_NOT_FOUND") => {}
+            visit => return visit,
+        }
+        match Environments::new(self.client.clone(), project.id).create(name).await {
+            Err(e) if !e.is("ENVIRONMENT_EXISTS") => Err(e),
+            // Somebody else has just made it: as good.
+            _ => self.visit(project.id, name).await,
+        }
+    }
+
+    /// The place after the newest version, if that is what the caller expects there.
+    pub(super) async fn slot(&self, visit: &Visit, head: Option<&Checked>, expect: &Expect) -> Result<Slot> {
+        let current = head.map(Checked::etag);
+        let holds = match expect {
+            Expect::Any => true,
+            Expect::First => head.is_none(),
+            Expect::Etag(expected) => current.as_ref() == Some(expected),
+        };
+        if !holds {
+            return Err(Error::Conflict { current });
+        }
+        let epoch = visit.environment.epoch;
+        let subject = Subject {
+            project: visit.site.project,
+            environment: visit.site.environment,
+            version: head.map_or(0, |head| head.seal.version) + 1,
+            parent: head.map(|head| head.seal.digest),
+            epoch,
+            created_at_ms: self.client.now_ms(),
+        };
+        Ok(Slot { subject, key: self.key_of(visit, epoch).await?, if_match: current.unwrap_or_default() })
+    }
+
+    pub(super) async fn delete_bytes(&self, project: &Project, name: &str) -> Result<()> {
+        let visit = self.visit(project.id, name).await?;
+        let missing = || Error::NotFound { what: "content", name: name.to_owned() };
+        let head = self.head(&visit).await?.ok_or_else(missing)?;
+        let request = pb::DeleteBlobRequest {
+            project_id: visit.site.project.to_string(),
+            env_name: visit.site.name.clone(),
+            if_match: head.etag(),
+            request_id: times::request_id(),
+        };
+        let _: pb::DeleteBlobResponse = self.client.call(&rpc::DELETE_BLOB, &request).await?;
+        self.note(&visit.site, &head).await
+    }
+}
+
+/// Content that is shared while it is sealed, and wiped with the last share.
+pub(super) struct Wiped(pub(super) Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Whether somebody else took the place, or the key, that a version was sealed for.
+pub(super) fn was_taken(e: &Error) -> bool {
+    e.is("ETAG_MISMATCH") || e.is("EPOCH_STALE")
+}
+
+pub(super) fn sealing_error(e: SealingError) -> Error {
+    match e {
+        SealingError::Io(source) => Error::Local { action: "write the ciphertext".to_owned(), source },
+        e => Error::invalid("content", e),
+    }
+}

@@ -1,0 +1,282 @@
+//! A server in memory that keeps what it is given and can be made to lie about it. It checks nothing: that is what
+//! the tests are about.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use prost::Message;
+use prost_types::Timestamp;
+use veilcloud_proto::projects::v1 as projects;
+use veilcloud_proto::storage::v1 as pb;
+use veilcore::hash::sha256;
+
+use crate::storage::CHUNK_LEN;
+use crate::storage::pins::etag;
+use crate::transport::fake::{message, refusal};
+use crate::transport::{Call, Failure};
+
+type Answer = Result<Bytes, Failure>;
+
+#[derive(Clone)]
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) epoch: u32,
+    pub(super) keyrings: Vec<projects::Keyring>,
+    pub(super) versions: Vec<(pb::BlobInfo, Bytes)>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) rows: BTreeMap<String, Row>,
+    pub(super) author: String,
+    pub(super) uploads: BTreeMap<String, (pb::StartUploadRequest, BTreeMap<u32, Bytes>)>,
+    /// Answers of committed writes that get lost on the way.
+    pub(super) lose_answers: u32,
+    /// What the next write is answered with instead of the truth.
+    pub(super) receipt: Option<pb::BlobInfo>,
+    /// Chunks that are refused.
+    pub(super) refuse_chunks: Vec<u32>,
+    /// Chunks that arrived, in order.
+    pub(super) chunks: Vec<u32>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Server(Arc<Mutex<State>>);
+
+impl Server {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics while it holds this")
+    }
+
+    pub(super) fn row(&self, name: &str) -> Row {
+        self.state().rows[name].clone()
+    }
+
+    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Row)) {
+        change(self.state().rows.get_mut(name).expect("there"));
+    }
+
+    pub(super) fn answer(&self, call: &Call) -> Answer {
+        let mut state = self.state();
+        let body = call.body.clone();
+        match call.path.rsplit('/').next().unwrap_or_default() {
+            "CreateEnvironment" => state.create(&read(body)),
+            "CloneEnvironment" => state.clone_environment(&read(body)),
+            "RotateEnvironmentKey" => state.rotate(read(body)),
+            "GetEnvironment" => {
+                let request: projects::GetEnvironmentRequest = read(body);
+                let environment = Some(state.environment(&request.project_id, &request.name)?);
+                message(&projects::GetEnvironmentResponse { environment })
+            }
+            "GetKeyring" => state.keyring(&read(body)),
+            "ListVersions" => state.list(&read(body)),
+            "PutBlob" => state.put(read(body)),
+            "GetBlob" => state.get(&read(body)),
+            "StatBlob" => state.stat(&read(body)),
+            "DeleteBlob" => state.delete(&read(body)),
+            "StartUpload" => state.start(read(body)),
+            "PutChunk" => state.chunk(read(body)),
+            "GetUpload" => state.upload(&read(body)),
+            "CommitUpload" => state.commit(&read(body)),
+            "AbortUpload" => {
+                let request: pb::AbortUploadRequest = read(body);
+                state.uploads.remove(&request.upload_id);
+                message(&pb::AbortUploadResponse {})
+            }
+            other => panic!("{other} is not expected here"),
+        }
+    }
+}
+
+fn read<M: Message + Default>(body: Bytes) -> M {
+    M::decode(body).expect("a message")
+}
+
+fn now() -> Option<Timestamp> {
+    Some(Timestamp { seconds: 1_790_000_000, nanos: 0 })
+}
+
+fn not_found(reason: &str) -> Failure {
+    refusal("NOT_FOUND", reason, None)
+}
+
+impl State {
+    fn row(&self, name: &str) -> Result<&Row, Failure> {
+        self.rows.get(name).ok_or_else(|| not_found("ENVIRONMENT_NOT_FOUND"))
+    }
+
+    fn environment(&self, project: &str, name: &str) -> Result<projects::Environment, Failure> {
+        let row = self.row(name)?;
+        let head = row.versions.last().map(|(info, _)| info.clone()).unwrap_or_default();
+        Ok(projects::Environment {
+            environment_id: row.id.clone(),
+            project_id: project.to_owned(),
+            name: name.to_owned(),
+            epoch: row.epoch,
+            version: head.version,
+            etag: head.etag,
+            ciphertext_bytes: head.ciphertext_bytes,
+            created_at: now(),
+            updated_at: now(),
+            ..Default::default()
+        })
+    }
+
+    fn insert(&mut self, name: &str, id: &str, keyring: Option<projects::Keyring>) {
+        let keyrings = vec![keyring.expect("a keyring")];
+        let row = Row { id: id.to_owned(), epoch: 1, keyrings, versions: Vec::new() };
+        self.rows.insert(name.to_owned(), row);
+    }
+
+    fn create(&mut self, request: &projects::CreateEnvironmentRequest) -> Answer {
+        self.insert(&request.name, &request.environment_id, request.keyring.clone());
+        let environment = Some(self.environment(&request.project_id, &request.name)?);
+        message(&projects::CreateEnvironmentResponse { environment })
+    }
+
+    fn clone_environment(&mut self, request: &projects::CloneEnvironmentRequest) -> Answer {
+        self.insert(&request.target_name, &request.environment_id, request.keyring.clone());
+        let environment = Some(self.environment(&request.project_id, &request.target_name)?);
+        message(&projects::CloneEnvironmentResponse { environment })
+    }
+
+    fn rotate(&mut self, request: projects::RotateEnvironmentKeyRequest) -> Answer {
+        let row = self.rows.get_mut(&request.name).expect("there");
+        row.epoch += 1;
+        row.keyrings.push(request.keyring.expect("a keyring"));
+        let environment = Some(self.environment(&request.project_id, &request.name)?);
+        message(&projects::RotateEnvironmentKeyResponse { environment })
+    }
+
+    fn keyring(&self, request: &projects::GetKeyringRequest) -> Answer {
+        let keyring = self.row(&request.name)?.keyrings.get(request.epoch as usize - 1).cloned();
+        message(&projects::GetKeyringResponse { keyring })
+    }
+
+    fn list(&self, request: &pb::ListVersionsRequest) -> Answer {
+        let all = self.row(&request.env_name)?.versions.iter().rev().map(|(info, _)| info.clone());
+        let versions: Vec<_> = all.take(request.page_size as usize).collect();
+        message(&pb::ListVersionsResponse { versions, next_page_token: String::new() })
+    }
+
+    fn commit_version(
+        &mut self,
+        name: &str,
+        seal: Bytes,
+        if_match: &str,
+        ciphertext: Bytes,
+    ) -> Result<pb::BlobInfo, Failure> {
+        let author_id = self.author.clone();
+        let row = self.rows.get_mut(name).ok_or_else(|| not_found("ENVIRONMENT_NOT_FOUND"))?;
+        let current = row.versions.last().map(|(info, _)| info.etag.clone()).unwrap_or_default();
+        if current != if_match {
+            return Err(refusal("ABORTED", "ETAG_MISMATCH", None));
+        }
+        let (version, digest) = (row.versions.len() as u64 + 1, sha256(&ciphertext));
+        let info = pb::BlobInfo {
+            env_name: name.to_owned(),
+            environment_id: row.id.clone(),
+            version,
+            etag: etag(version, &digest),
+            ciphertext_bytes: ciphertext.len() as u64,
+            digest: digest.to_vec().into(),
+            seal,
+            epoch: row.epoch,
+            author_id,
+            created_at: now(),
+            deleted: false,
+        };
+        row.versions.push((info.clone(), ciphertext));
+        if self.lose_answers > 0 {
+            self.lose_answers -= 1;
+            return Err(refusal("UNAVAILABLE", "DRAINING", None));
+        }
+        Ok(info)
+    }
+
+    fn put(&mut self, request: pb::PutBlobRequest) -> Answer {
+        let blob =
+            self.commit_version(&request.env_name, request.seal, &request.if_match, request.ciphertext)?;
+        message(&pb::PutBlobResponse { blob: Some(self.receipt.take().unwrap_or(blob)) })
+    }
+
+    fn find(&self, name: &str, version: u64) -> Result<&(pb::BlobInfo, Bytes), Failure> {
+        let versions = &self.row(name)?.versions;
+        let found = match version {
+            0 => versions.last(),
+            version => versions.iter().find(|(info, _)| info.version == version),
+        };
+        found.ok_or_else(|| not_found("BLOB_NOT_FOUND"))
+    }
+
+    fn get(&self, request: &pb::GetBlobRequest) -> Answer {
+        let (info, ciphertext) = self.find(&request.env_name, request.version)?;
+        if info.deleted {
+            return Err(not_found("BLOB_NOT_FOUND"));
+        }
+        let data = ciphertext.slice(request.offset as usize..);
+        message(&pb::GetBlobResponse {
+            blob: Some(info.clone()),
+            not_modified: false,
+            offset: request.offset,
+            data,
+        })
+    }
+
+    fn stat(&self, request: &pb::StatBlobRequest) -> Answer {
+        let blob = Some(self.find(&request.env_name, request.version)?.0.clone());
+        message(&pb::StatBlobResponse { blob })
+    }
+
+    fn delete(&mut self, request: &pb::DeleteBlobRequest) -> Answer {
+        let row = self.rows.get_mut(&request.env_name).expect("there");
+        row.versions.iter_mut().for_each(|(info, _)| info.deleted = true);
+        message(&pb::DeleteBlobResponse {})
+    }
+
+    fn start(&mut self, request: pb::StartUploadRequest) -> Answer {
+        let id = format!("00000000-0000-7000-8000-{:012}", self.uploads.len());
+        self.uploads.insert(id.clone(), (request, BTreeMap::new()));
+        message(&pb::StartUploadResponse { upload: Some(self.describe(&id)?) })
+    }
+
+    fn describe(&self, id: &str) -> Result<pb::Upload, Failure> {
+        let (request, chunks) = self.uploads.get(id).ok_or_else(|| not_found("UPLOAD_NOT_FOUND"))?;
+        let chunk_count = request.ciphertext_bytes.div_ceil(CHUNK_LEN) as u32;
+        let missing = (0..chunk_count).filter(|index| !chunks.contains_key(index));
+        Ok(pb::Upload {
+            upload_id: id.to_owned(),
+            ciphertext_bytes: request.ciphertext_bytes,
+            chunk_bytes: CHUNK_LEN,
+            chunk_count,
+            received_count: chunks.len() as u32,
+            missing: missing.map(|first| pb::ChunkRun { first, count: 1 }).collect(),
+            expires_at: now(),
+        })
+    }
+
+    fn chunk(&mut self, request: pb::PutChunkRequest) -> Answer {
+        if self.refuse_chunks.contains(&request.index) {
+            return Err(refusal("INTERNAL", "INTERNAL", None));
+        }
+        assert_eq!(request.digest[..], sha256(&request.data), "each chunk with its digest");
+        self.chunks.push(request.index);
+        let (_, chunks) = self.uploads.get_mut(&request.upload_id).expect("begun");
+        chunks.insert(request.index, request.data);
+        message(&pb::PutChunkResponse { received_count: chunks.len() as u32 })
+    }
+
+    fn upload(&self, request: &pb::GetUploadRequest) -> Answer {
+        message(&pb::GetUploadResponse { upload: Some(self.describe(&request.upload_id)?) })
+    }
+
+    fn commit(&mut self, request: &pb::CommitUploadRequest) -> Answer {
+        let (start, chunks) = self.uploads[&request.upload_id].clone();
+        let ciphertext: Vec<u8> = chunks.values().flatten().copied().collect();
+        assert_eq!(sha256(&ciphertext), start.digest[..], "the whole that was announced");
+        let blob = self.commit_version(&start.env_name, start.seal, &start.if_match, ciphertext.into())?;
+        self.uploads.remove(&request.upload_id);
+        message(&pb::CommitUploadResponse { blob: Some(blob) })
+    }
+}

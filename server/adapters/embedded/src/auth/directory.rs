@@ -1,0 +1,192 @@
+//! The directory: `accounts` and `sessions` behind one port, with what the gate asks on every request in memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use veilcloud_domain::{
+    audit::model::Line,
+    auth::{
+        model::{Account, Email, Ending, NewCredentials, Rotation, Session, Standing},
+        port::Directory,
+    },
+    store::StoreError,
+};
+use veilcore::id::{AccountId, SessionId};
+
+use super::{
+    accounts::{self, AccountStanding},
+    sessions::{self, SessionStanding},
+};
+use crate::{cache::Cache, db::Db, projects::catalog::ProjectCaches};
+
+/// Accounts and sessions whose standing is kept in memory, each.
+pub(crate) const STANDINGS_MAX: usize = 65_536;
+
+/// What the gate asks on every request.
+pub(crate) struct Standings {
+    pub accounts: Cache<AccountId, AccountStanding>,
+    pub sessions: Cache<SessionId, SessionStanding>,
+}
+
+impl Standings {
+    /// Empty.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { accounts: Cache::new(STANDINGS_MAX), sessions: Cache::new(STANDINGS_MAX) })
+    }
+
+    /// After an account or some of its sessions changed.
+    pub fn forget(&self, account: AccountId, sessions: &[SessionId]) {
+        self.accounts.forget(&account);
+        sessions.iter().for_each(|session| self.sessions.forget(session));
+    }
+}
+
+/// The directory.
+pub(crate) struct SqliteDirectory {
+    pub db: Db,
+    pub standings: Arc<Standings>,
+    pub projects: Arc<ProjectCaches>,
+}
+
+#[async_trait]
+impl Directory for SqliteDirectory {
+    async fn create_account(&self, account: Account, line: Line) -> Result<bool, StoreError> {
+        self.db
+            .write(move |tx| {
+                let created = accounts::insert(tx.conn, &account)?;
+                if created {
+                    tx.log(&line)?;
+                }
+                Ok(created)
+            })
+            .await
+    }
+
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        let email = email.clone();
+        self.db.read(move |conn| accounts::by_email(conn, &email)).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.db.read(move |conn| accounts::by_id(conn, id)).await
+    }
+
+    async fn rename_account(
+        &self,
+        id: AccountId,
+        display_name: String,
+        line: Line,
+    ) -> Result<bool, StoreError> {
+        self.db
+            .write(move |tx| {
+                let found = accounts::rename(tx.conn, id, &display_name)?;
+                if found {
+                    tx.log(&line)?;
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn replace_credentials(
+        &self,
+        id: AccountId,
+        new: NewCredentials,
+        ending: Ending,
+        line: Line,
+    ) -> Result<bool, StoreError> {
+        let standings = self.standings.clone();
+        self.db
+            .write(move |tx| {
+                if !accounts::replace_credentials(tx.conn, id, &new)? {
+                    return Ok(false);
+                }
+                let ended = sessions::end(tx.conn, id, ending)?;
+                tx.log(&line)?;
+                tx.after(move || standings.forget(id, &ended));
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn delete_account(&self, id: AccountId, line: Line) -> Result<bool, StoreError> {
+        let (standings, projects) = (self.standings.clone(), self.projects.clone());
+        self.db
+            .write(move |tx| {
+                let ended = sessions::of(tx.conn, id)?;
+                if !accounts::delete(tx.conn, id)? {
+                    return Ok(false);
+                }
+                tx.log(&line)?;
+                tx.after(move || {
+                    standings.forget(id, &ended);
+                    projects.forget_all();
+                });
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn open_session(&self, session: Session, line: Line) -> Result<(), StoreError> {
+        let standings = self.standings.clone();
+        self.db
+            .write(move |tx| {
+                let purged = sessions::open(tx.conn, &session)?;
+                tx.log(&line)?;
+                tx.after(move || standings.forget(session.account, &purged));
+                Ok(())
+            })
+            .await
+    }
+
+    async fn rotate_refresh(
+        &self,
+        old: [u8; 32],
+        new: [u8; 32],
+        now_ms: u64,
+        line: Line,
+    ) -> Result<Rotation, StoreError> {
+        let standings = self.standings.clone();
+        self.db
+            .write(move |tx| {
+                let rotation = sessions::rotate(tx, old, new, now_ms, line)?;
+                if let Rotation::Reused(session) = rotation {
+                    tx.after(move || standings.sessions.forget(&session));
+                }
+                Ok(rotation)
+            })
+            .await
+    }
+
+    async fn holder_of(&self, refresh_hash: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError> {
+        self.db.read(move |conn| sessions::holder_of(conn, refresh_hash)).await
+    }
+
+    async fn standing(&self, account: AccountId, session: SessionId) -> Result<Option<Standing>, StoreError> {
+        let of_session = self.db.read(move |conn| sessions::standing(conn, session));
+        let Some(its) = self.standings.sessions.get(&session, of_session).await? else { return Ok(None) };
+        if its.account != account {
+            return Ok(None);
+        }
+        let of_account = self.db.read(move |conn| accounts::standing(conn, account));
+        let theirs = self.standings.accounts.get(&account, of_account).await?;
+        Ok(theirs.map(|theirs| Standing {
+            live: its.live,
+            revocation_epoch: theirs.revocation_epoch,
+            tier: theirs.tier,
+            logged_in_at_ms: its.logged_in_at_ms,
+        }))
+    }
+
+    async fn end_sessions(&self, account: AccountId, ending: Ending, line: Line) -> Result<(), StoreError> {
+        let standings = self.standings.clone();
+        self.db
+            .write(move |tx| {
+                let ended = sessions::end(tx.conn, account, ending)?;
+                tx.log(&line)?;
+                tx.after(move || standings.forget(account, &ended));
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,134 @@
+//! Token windows, in this process. A window is fixed: it starts with the first token taken and ends `seconds` later, so
+//! a caller may take at most twice its limit in any span of that length, around an edge. A restart gives everybody a
+//! fresh window.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use veilcloud_domain::{
+    auth::port::{Meter, Taken, Window},
+    store::StoreError,
+};
+
+/// Most windows at one time, about 200 bytes each. When there are more, the one that would end first goes.
+pub(crate) const WINDOWS_MAX: usize = 131_072;
+
+type Key = (Arc<str>, u32);
+
+#[derive(Clone, Copy)]
+struct Open {
+    ends_at_ms: u64,
+    taken: u32,
+}
+
+#[derive(Default)]
+struct State {
+    open: HashMap<Key, Open>,
+    by_end: BTreeSet<(u64, Key)>,
+}
+
+/// Meters in a bounded map.
+#[derive(Default)]
+pub(crate) struct MemoryMeter(Mutex<State>);
+
+#[async_trait]
+impl Meter for MemoryMeter {
+    async fn take(&self, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Result<Taken, StoreError> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.drop_ended(now_ms);
+        let key: Arc<str> = key.into();
+        for window in windows {
+            let open = state.open.get(&(key.clone(), window.seconds));
+            let taken = open.map_or(0, |open| open.taken);
+            if cost > window.limit.saturating_sub(taken) {
+                let ends_at_ms = open.map_or_else(|| end(window, now_ms), |open| open.ends_at_ms);
+                let retry_after_ms = ends_at_ms.saturating_sub(now_ms);
+                return Ok(Taken::Refused { window: *window, retry_after_ms });
+            }
+        }
+        let mut tightest: Option<(Window, u32)> = None;
+        for window in windows {
+            let left =
+                window.limit.saturating_sub(state.take((key.clone(), window.seconds), cost, window, now_ms));
+            if tightest.is_none_or(|(_, fewest)| left < fewest) {
+                tightest = Some((*window, left));
+            }
+        }
+        Ok(Taken::Granted { tightest })
+    }
+}
+
+fn end(window: &Window, now_ms: u64) -> u64 {
+    now_ms.saturating_add(u64::from(window.seconds) * 1000)
+}
+
+impl State {
+    fn drop_ended(&mut self, now_ms: u64) {
+        while self.by_end.first().is_some_and(|(ends_at_ms, _)| *ends_at_ms <= now_ms) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some((_, key)) = self.by_end.pop_first() {
+            self.open.remove(&key);
+        }
+    }
+
+    /// Takes from a window that has enough; gives what is taken now.
+    fn take(&mut self, key: Key, cost: u32, window: &Window, now_ms: u64) -> u32 {
+        if let Some(open) = self.open.get_mut(&key) {
+            open.taken = open.taken.saturating_add(cost);
+            return open.taken;
+        }
+        if cost == 0 {
+            return 0;
+        }
+        if self.open.len() >= WINDOWS_MAX {
+            self.drop_first();
+        }
+        let open = Open { ends_at_ms: end(window, now_ms), taken: cost };
+        self.by_end.insert((open.ends_at_ms, key.clone()));
+        self.open.insert(key, open);
+        cost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Window = Window { limit: 3, seconds: 60 };
+    const DAY: Window = Window { limit: 4, seconds: 86_400 };
+
+    #[tokio::test]
+    async fn tokens_are_taken_from_every_window_or_from_none() {
+        let meter = MemoryMeter::default();
+        let granted = meter.take("a", 2, &[MINUTE, DAY], 1_000).await.unwrap();
+        assert_eq!(granted, Taken::Granted { tightest: Some((MINUTE, 1)) });
+        let refused = meter.take("a", 2, &[MINUTE, DAY], 2_000).await.unwrap();
+        assert_eq!(refused, Taken::Refused { window: MINUTE, retry_after_ms: 59_000 });
+        // The minute is over, and the refused tokens are not missing from the day.
+        let granted = meter.take("a", 2, &[MINUTE, DAY], 61_000).await.unwrap();
+        assert_eq!(granted, Taken::Granted { tightest: Some((DAY, 0)) });
+        let refused = meter.take("a", 1, &[MINUTE, DAY], 122_000).await.unwrap();
+        assert!(matches!(refused, Taken::Refused { window: DAY, .. }));
+        // Somebody else's windows are their own; no windows, no bound.
+        assert!(matches!(meter.take("b", 3, &[MINUTE], 1_000).await.unwrap(), Taken::Granted { .. }));
+        assert_eq!(meter.take("a", 9, &[], 1_000).await.unwrap(), Taken::Granted { tightest: None });
+    }
+
+    #[tokio::test]
+    async fn many_keys_do_not_take_more_than_their_room() {
+        let meter = MemoryMeter::default();
+        for n in 0..WINDOWS_MAX + 10 {
+            meter.take(&n.to_string(), 1, &[MINUTE], 0).await.unwrap();
+        }
+        let state = meter.0.lock().unwrap();
+        assert_eq!(state.open.len(), WINDOWS_MAX);
+        assert_eq!(state.by_end.len(), WINDOWS_MAX);
+    }
+}

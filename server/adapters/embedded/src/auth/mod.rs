@@ -1,0 +1,9 @@
+//! Accounts and sessions in the database; attempts, meters and nullifiers in this process.
+
+pub(crate) mod accounts;
+pub(crate) mod attempts;
+pub(crate) mod directory;
+pub(crate) mod meter;
+pub(crate) mod nullifiers;
+pub(crate) mod replies;
+pub(crate) mod sessions;

@@ -1,0 +1,92 @@
+//! Schema changes: numbered files, applied upwards, each once, each with its SHA-256 on record. An edited migration, and
+//! a schema from a newer program, refuse to start: guessing would risk what people stored.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+
+use crate::open::OpenError;
+
+struct Migration {
+    number: u32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Every migration, in order, numbered from 1.
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "0001_first.sql", sql: include_str!("../../migrations/0001_first.sql") }];
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
+    number INTEGER NOT NULL PRIMARY KEY,
+    sha256 BLOB    NOT NULL CHECK (length(sha256) = 32)
+) STRICT";
+
+/// Brings the schema to this program's, one transaction for each step.
+pub(crate) fn migrate(conn: &mut Connection, file: &Path) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::from_sql(file, &error);
+    conn.execute(TABLE, []).map_err(failed)?;
+    let newest: u32 = conn
+        .query_row("SELECT COALESCE(MAX(number), 0) FROM migrations", [], |r| r.get(0))
+        .map_err(failed)?;
+    let known = MIGRATIONS.last().map_or(0, |m| m.number);
+    if newest > known {
+        return Err(OpenError::Newer { file: file.to_owned(), found: newest, known });
+    }
+    for migration in MIGRATIONS {
+        let sha256: [u8; 32] = Sha256::digest(migration.sql).into();
+        if migration.number <= newest {
+            let applied: [u8; 32] = conn
+                .query_row("SELECT sha256 FROM migrations WHERE number = ?1", [migration.number], |r| {
+                    r.get(0)
+                })
+                .map_err(failed)?;
+            if applied != sha256 {
+                return Err(OpenError::MigrationChanged { file: file.to_owned(), name: migration.name });
+            }
+            continue;
+        }
+        let tx = conn.transaction().map_err(failed)?;
+        tx.execute_batch(migration.sql).map_err(failed)?;
+        tx.execute("INSERT INTO migrations VALUES (?1, ?2)", params![migration.number, sha256])
+            .map_err(failed)?;
+        tx.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_gaps_and_named_by_their_number() {
+        for (i, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number as usize, i + 1);
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.number)), "{}", migration.name);
+        }
+    }
+
+    #[test]
+    fn a_second_start_changes_nothing() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, Path::new("veilcloud.db")).unwrap();
+        migrate(&mut conn, Path::new("veilcloud.db")).unwrap();
+        let rows: u32 = conn.query_row("SELECT COUNT(*) FROM migrations", [], |r| r.get(0)).unwrap();
+        assert_eq!(rows as usize, MIGRATIONS.len());
+    }
+
+    #[test]
+    fn an_edited_migration_and_a_newer_schema_refuse_to_start() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, Path::new("veilcloud.db")).unwrap();
+        conn.execute("INSERT INTO migrations VALUES (99, zeroblob(32))", []).unwrap();
+        let newer = migrate(&mut conn, Path::new("veilcloud.db"));
+        assert!(matches!(newer, Err(OpenError::Newer { found: 99, .. })), "{newer:?}");
+        conn.execute("DELETE FROM migrations WHERE number = 99", []).unwrap();
+        conn.execute("UPDATE migrations SET sha256 = zeroblob(32)", []).unwrap();
+        let changed = migrate(&mut conn, Path::new("veilcloud.db"));
+        assert!(matches!(changed, Err(OpenError::MigrationChanged { .. })), "{changed:?}");
+    }
+}

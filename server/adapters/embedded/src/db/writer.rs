@@ -1,0 +1,259 @@
+//! The one writer. Every change is a job in a bounded queue; the writer's thread takes all jobs that wait, runs each
+//! inside a savepoint of one transaction, commits once, and then answers. So sixteen callers share one fsync, and a job
+//! that fails undoes only itself. Jobs run in the order in which they were queued, and a job's failure is told before the
+//! next one runs. What must never happen: `run` answering before its commit is on the disk, or a cache that says
+//! something else than the disk after the answer.
+
+use std::{cell::RefCell, fs::File, sync::Arc, thread};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use veilcloud_domain::{
+    audit::model::{Line, OutboxKey},
+    store::StoreError,
+};
+
+use super::fault::{Fault, Outcome, STORE, is_io_failure, store_error};
+use crate::outbox;
+
+/// Most jobs that wait for the writer; further callers wait for a place.
+pub(crate) const QUEUE_MAX: usize = 1024;
+/// Most jobs in one transaction.
+pub(crate) const BATCH_MAX: usize = 256;
+
+type Effect = Box<dyn FnOnce() + Send>;
+
+/// A job: first run, then told whether its change is on the disk.
+trait Change: Send {
+    /// Makes the change in the open transaction.
+    fn run(&mut self, tx: &Tx<'_>) -> Outcome<()>;
+    /// Answers the caller.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Packed<T, F, D> {
+    change: Option<F>,
+    value: Option<T>,
+    done: D,
+}
+
+impl<T, F, D> Change for Packed<T, F, D>
+where
+    T: Send,
+    F: FnOnce(&Tx<'_>) -> Outcome<T> + Send,
+    D: FnOnce(Result<T, StoreError>) + Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Outcome<()> {
+        if let Some(change) = self.change.take() {
+            self.value = Some(change(tx)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Packed { value, done, .. } = *self;
+        done(committed.and_then(|()| value.ok_or_else(gone)));
+    }
+}
+
+enum Job {
+    Change(Box<dyn Change>),
+    /// Checkpoint the log and leave.
+    Close(oneshot::Sender<()>),
+}
+
+/// What a job sees: the open transaction.
+pub(crate) struct Tx<'a> {
+    /// The connection; its transaction is open.
+    pub conn: &'a Connection,
+    key: &'a OutboxKey,
+    effects: RefCell<Vec<Effect>>,
+}
+
+impl Tx<'_> {
+    /// Adds an audit line at the end of its trail, in this transaction.
+    pub fn log(&self, line: &Line) -> Outcome<()> {
+        outbox::append(self.conn, self.key, line)
+    }
+
+    /// Has `effect` run after the commit and before the answer. Dropped when the job or the commit fails.
+    pub fn after(&self, effect: impl FnOnce() + Send + 'static) {
+        self.effects.borrow_mut().push(Box::new(effect));
+    }
+}
+
+/// Sends jobs to the writer.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the writer's thread on its connection. It ends after [`Writer::close`], or when every `Writer` is dropped,
+    /// and holds the folder's `lock` until then.
+    pub fn start(conn: Connection, key: OutboxKey, lock: Arc<File>) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE_MAX);
+        thread::Builder::new().name("veilcloud-writer".to_owned()).spawn(move || {
+            work(conn, &key, queue);
+            drop(lock);
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs a change; when this returns `Ok`, it is durable and visible.
+    pub async fn run<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Outcome<T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        self.jobs.send(pack(change, move |outcome| drop(tell.send(outcome)))).await.map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
+    }
+
+    /// Queues a change without waiting for its commit. `done` runs after the commit, or with the failure.
+    pub async fn cast<F>(
+        &self,
+        change: F,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), StoreError>
+    where
+        F: FnOnce(&Tx<'_>) -> Outcome<()> + Send + 'static,
+    {
+        self.jobs.send(pack(change, done)).await.map_err(|_| gone())
+    }
+
+    /// Commits all that waits, checkpoints the log, and ends the thread. Later jobs are refused.
+    pub async fn close(&self) {
+        let (tell, told) = oneshot::channel();
+        if self.jobs.send(Job::Close(tell)).await.is_ok() {
+            // An error means that the thread is gone already.
+            let _ = told.await;
+        }
+    }
+
+    /// True while the writer takes jobs.
+    pub fn is_running(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable { store: STORE, cause: "the writer has stopped".to_owned() }
+}
+
+fn pack<T, F>(change: F, done: impl FnOnce(Result<T, StoreError>) + Send + 'static) -> Job
+where
+    T: Send + 'static,
+    F: FnOnce(&Tx<'_>) -> Outcome<T> + Send + 'static,
+{
+    Job::Change(Box::new(Packed { change: Some(change), value: None, done }))
+}
+
+fn work(conn: Connection, key: &OutboxKey, mut queue: mpsc::Receiver<Job>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = Vec::new();
+        let mut closing = None;
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Change(run) => batch.push(run),
+                Job::Close(tell) => closing = Some(tell),
+            }
+            let room = closing.is_none() && batch.len() < BATCH_MAX;
+            next = if room { queue.try_recv().ok() } else { None };
+        }
+        let sound = commit_all(&conn, key, batch);
+        if let Some(tell) = closing {
+            queue.close();
+            checkpoint(&conn);
+            drop(conn);
+            // Nobody may be waiting any more.
+            let _ = tell.send(());
+            return;
+        }
+        if !sound {
+            // After a failed fsync nobody knows what the disk holds. Going on could acknowledge a change on top of a
+            // lost one, so writing ends here, readiness says so, and a restart reads what is really there.
+            tracing::error!(
+                store = STORE,
+                "writing stopped after an I/O error: check the disk, then restart"
+            );
+            return;
+        }
+    }
+    checkpoint(&conn);
+}
+
+fn checkpoint(conn: &Connection) {
+    if let Err(error) = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        tracing::warn!(store = STORE, %error, "the log was not checkpointed: the next start does it");
+    }
+}
+
+/// Runs jobs in as few transactions as SQLite lets us: one, unless an error takes the whole transaction away. False when
+/// an I/O error forbids to go on.
+fn commit_all(conn: &Connection, key: &OutboxKey, batch: Vec<Box<dyn Change>>) -> bool {
+    let mut rest = batch.into_iter();
+    loop {
+        if rest.len() == 0 {
+            return true;
+        }
+        if !commit_some(conn, key, &mut rest) {
+            return false;
+        }
+    }
+}
+
+/// Runs jobs in one transaction until all are run or SQLite rolls it back. False when an I/O error forbids to go on.
+fn commit_some(conn: &Connection, key: &OutboxKey, rest: &mut std::vec::IntoIter<Box<dyn Change>>) -> bool {
+    let mut ready: Vec<(Box<dyn Change>, Vec<Effect>)> = Vec::new();
+    if let Err(error) = conn.execute_batch("BEGIN IMMEDIATE") {
+        // A job must not run outside a transaction.
+        return fail(rest, &error);
+    }
+    for mut job in rest.by_ref() {
+        match step(conn, key, job.as_mut()) {
+            Ok(effects) => ready.push((job, effects)),
+            Err(Fault::Sql(error)) if conn.is_autocommit() => {
+                // A full disk, for one, makes SQLite roll back everything: nobody before this job is committed either.
+                job.answer(Err(store_error(&error)));
+                return fail(ready.into_iter().map(|(job, _)| job), &error);
+            }
+            Err(fault) => job.answer(Err(fault.into())),
+        }
+    }
+    if let Err(error) = conn.execute_batch("COMMIT") {
+        if !conn.is_autocommit() {
+            // The error of the commit is the one that counts.
+            let _ = conn.execute_batch("ROLLBACK");
+        }
+        return fail(ready.into_iter().map(|(job, _)| job), &error);
+    }
+    for (job, effects) in ready {
+        effects.into_iter().for_each(|effect| effect());
+        job.answer(Ok(()));
+    }
+    true
+}
+
+/// Runs one job in its savepoint; gives what to do after the commit.
+fn step(conn: &Connection, key: &OutboxKey, job: &mut dyn Change) -> Outcome<Vec<Effect>> {
+    conn.prepare_cached("SAVEPOINT job")?.execute([])?;
+    let tx = Tx { conn, key, effects: RefCell::new(Vec::new()) };
+    let outcome = job.run(&tx);
+    if outcome.is_err() && !conn.is_autocommit() {
+        conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
+    }
+    if !conn.is_autocommit() {
+        conn.prepare_cached("RELEASE job")?.execute([])?;
+    }
+    outcome.map(|()| tx.effects.into_inner())
+}
+
+fn fail(jobs: impl IntoIterator<Item = Box<dyn Change>>, error: &rusqlite::Error) -> bool {
+    for job in jobs {
+        job.answer(Err(store_error(error)));
+    }
+    !is_io_failure(error)
+}

@@ -1,0 +1,28 @@
+//! The domain's contract suites, each test on a folder of its own.
+
+use std::sync::Arc;
+
+use veilcloud_domain::testkit::Ports;
+
+use crate::support;
+
+async fn fresh() -> Ports {
+    let (folder, stores) = support::fresh();
+    Ports {
+        directory: stores.directory(),
+        attempts: stores.attempts(),
+        meter: stores.meter(),
+        nullifiers: stores.nullifiers(),
+        replies: stores.replies(),
+        catalog: stores.catalog(),
+        keyrings: stores.keyrings(),
+        shelf: stores.shelf(),
+        blobs: stores.blobs(),
+        staging: stores.staging(),
+        uploads: stores.uploads(),
+        outbox: stores.outbox(),
+        guard: Arc::new(folder),
+    }
+}
+
+veilcloud_domain::contract_tests!(all, fresh);

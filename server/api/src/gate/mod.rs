@@ -1,0 +1,175 @@
+//! The gate: what every request passes before a service sees it, gRPC, gRPC-Web and REST alike. REST arrives here as
+//! the gRPC request it stands for. The order below is the rule of the house:
+//!
+//! trace -> bounds (size, fields, deadline, draining) -> caller -> tier -> permission -> replay -> idempotency
+//!
+//! What must never happen: a handler reached by another way, permission judged after existence, or a proof spent for a
+//! request that was not going to be answered.
+
+mod address;
+mod bounds;
+mod caller;
+mod frame;
+mod idempotency;
+mod permission;
+mod replay;
+mod tier;
+pub mod trace;
+
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
+use prost_reflect::DynamicMessage;
+use tonic::Status;
+use tower::ServiceExt;
+use veilcloud_domain::{auth::Caller, projects::ProjectAccess};
+use veilcloud_proto::common::v1::ErrorReason;
+
+pub use self::frame::{Frames, frame, too_large};
+use self::trace::Trace;
+use crate::{
+    Draining, Services, Settings,
+    contract::{METHODS, MethodInfo},
+    status::Fault,
+};
+
+/// Header that marks an answer given before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("veil-replayed");
+
+/// What REST says about the request that a gRPC request stands for: the proof was made for these.
+#[derive(Debug, Clone)]
+pub struct RestOrigin {
+    /// `METHOD SP path?query`.
+    pub target: String,
+    /// Hash of the raw HTTP body.
+    pub body_hash: [u8; 32],
+}
+
+/// The gate with the services behind it.
+#[derive(Clone)]
+pub struct Gate {
+    services: Arc<Services>,
+    settings: Arc<Settings>,
+    draining: Draining,
+    inner: Router,
+}
+
+/// A request on its way through the gate.
+struct Call {
+    method: &'static MethodInfo,
+    parts: Parts,
+    frame: Bytes,
+    message: DynamicMessage,
+    address: IpAddr,
+    caller: Option<Arc<Caller>>,
+    access: Option<Arc<ProjectAccess>>,
+    /// Tightest window and what is left of it, for the answer's headers.
+    allowance: Option<(u32, u32)>,
+}
+
+impl Gate {
+    /// The gate before these gRPC services.
+    pub fn new(services: Arc<Services>, settings: Arc<Settings>, draining: Draining, inner: Router) -> Self {
+        Self { services, settings, draining, inner }
+    }
+
+    /// Answers a gRPC request; errors are trailers-only answers.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
+        let passed = AssertUnwindSafe(self.pass(request)).catch_unwind().await;
+        passed
+            .unwrap_or_else(|_| Err(Fault::internal("a handler panicked")))
+            .unwrap_or_else(|fault| fault.into_status().into_http())
+    }
+
+    /// The ordered list.
+    async fn pass(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
+        let trace = Trace::of(&request);
+        let method = METHODS
+            .get(request.uri().path())
+            .ok_or_else(|| Fault::new(ErrorReason::MethodUnknown, "there is no such method"))?;
+        trace.name(&method.name);
+        let limit = bounds::deadline(request.headers(), self.settings.request_timeout)?;
+        let steps = async {
+            let mut call = self.read(method, request).await?;
+            self.identify(&mut call).await?;
+            self.take_tokens(&mut call).await?;
+            let repeat = self.judge(&mut call).await?;
+            self.spend(&call).await?;
+            let mut response = self.answer(&mut call, repeat).await?;
+            allowance_headers(&call, &mut response);
+            Ok(response)
+        };
+        tokio::time::timeout(limit, steps).await.unwrap_or_else(|_| Err(out_of_time(limit)))
+    }
+
+    /// Calls the service behind the gate.
+    async fn serve(inner: Router, call: Request<Body>) -> Response<Body> {
+        let response = match inner.oneshot(call).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = Status::from_header_map(response.headers()).filter(|s| s.code() != tonic::Code::Ok);
+        match status.and_then(|status| Fault::from_library(&status)) {
+            Some(fault) => fault.into_status().into_http(),
+            None => response,
+        }
+    }
+
+    /// Takes tokens for a call that has no method of ours: reflection.
+    pub async fn take_anonymous(&self, address: IpAddr) -> Result<(), Fault> {
+        self.take_by_address(address, 1).await.map(drop)
+    }
+
+    /// The address a request comes from.
+    pub fn address_of(&self, request: &Request<Body>) -> IpAddr {
+        address::of(request.headers(), request.extensions(), &self.settings.trusted_proxies)
+    }
+}
+
+/// An answer that took too long.
+pub fn out_of_time(limit: Duration) -> Fault {
+    Fault::new(ErrorReason::DeadlineExceeded, format!("the call took longer than {} ms", limit.as_millis()))
+}
+
+fn allowance_headers(call: &Call, response: &mut Response<Body>) {
+    if let Some((limit, left)) = call.allowance {
+        let headers = response.headers_mut();
+        headers.insert(HeaderName::from_static("veil-rate-limit"), HeaderValue::from(limit));
+        headers.insert(HeaderName::from_static("veil-rate-remaining"), HeaderValue::from(left));
+    }
+}
+
+impl Call {
+    /// The message's bytes.
+    fn payload(&self) -> Bytes {
+        self.frame.slice(frame::HEADER_LEN..)
+    }
+
+    /// The text of a string field by number.
+    fn text(&self, number: Option<u32>) -> Option<String> {
+        let value = self.message.get_field_by_number(number?)?;
+        value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The request for the service: the same headers and bytes, and who calls.
+    fn request(&mut self) -> Request<Body> {
+        let mut request = Request::new(Body::from(self.frame.clone()));
+        *request.method_mut() = self.parts.method.clone();
+        *request.uri_mut() = self.parts.uri.clone();
+        *request.version_mut() = self.parts.version;
+        *request.headers_mut() = std::mem::take(&mut self.parts.headers);
+        *request.extensions_mut() = std::mem::take(&mut self.parts.extensions);
+        request.headers_mut().remove(http::header::CONTENT_LENGTH);
+        let extensions = request.extensions_mut();
+        if let Some(caller) = &self.caller {
+            extensions.insert(caller.clone());
+        }
+        if let Some(access) = &self.access {
+            extensions.insert(access.clone());
+        }
+        request
+    }
+}

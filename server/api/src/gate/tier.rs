@@ -1,0 +1,112 @@
+//! Step 4, tier: rate tokens by account, or by address for callers without one. Guessable secrets have a stricter meter
+//! of their own, by address and by e-mail.
+
+use std::{net::IpAddr, time::Duration};
+
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use veilcloud_domain::auth::{
+    model::Tier,
+    port::{Taken, Window},
+};
+use veilcloud_proto::common::v1::ErrorReason;
+
+use super::{Call, Gate, address};
+use crate::status::Fault;
+
+const MINUTE: u32 = 60;
+const DAY: u32 = 86_400;
+
+fn windows(tier: Tier) -> &'static [Window] {
+    match tier {
+        Tier::Free => &[Window { limit: 100, seconds: MINUTE }, Window { limit: 1000, seconds: DAY }],
+        Tier::Pro => &[Window { limit: 1000, seconds: MINUTE }, Window { limit: 50_000, seconds: DAY }],
+        Tier::Team => &[Window { limit: 5000, seconds: MINUTE }],
+        Tier::Enterprise => &[],
+    }
+}
+
+impl Gate {
+    /// Takes the call's tokens from everyone who pays for it.
+    pub(super) async fn take_tokens(&self, call: &mut Call) -> Result<(), Fault> {
+        let access = call.method.access;
+        if access.guarded {
+            self.take_guarded(call).await?;
+        }
+        if access.cost == 0 {
+            return Ok(());
+        }
+        let taken = match &call.caller {
+            Some(caller) => {
+                let key = format!("account:{}", caller.account);
+                self.take(&key, access.cost, windows(caller.tier), caller.tier.as_str(), access.mutation)
+                    .await?
+            }
+            None => self.take_by_address(call.address, access.cost).await?,
+        };
+        call.allowance = taken.map(|(window, left)| (window.limit, left));
+        Ok(())
+    }
+
+    /// Takes tokens of a caller without an account.
+    pub(super) async fn take_by_address(
+        &self,
+        from: IpAddr,
+        cost: u32,
+    ) -> Result<Option<(Window, u32)>, Fault> {
+        let window = Window { limit: self.settings.anonymous_per_minute_per_address, seconds: MINUTE };
+        self.take(&format!("address:{}", address::meter_key(from)), cost, &[window], "anonymous", false).await
+    }
+
+    async fn take_guarded(&self, call: &Call) -> Result<(), Fault> {
+        let per_minute = |limit| [Window { limit, seconds: MINUTE }];
+        let key = format!("guard:address:{}", address::meter_key(call.address));
+        let windows = per_minute(self.settings.guarded_per_minute_per_address);
+        self.take(&key, 1, &windows, "guarded", true).await?;
+        if let Some(email) = call.text(call.method.email) {
+            let windows = per_minute(self.settings.guarded_per_minute_per_email);
+            self.take(&self.email_key(&email), 1, &windows, "guarded", true).await?;
+        }
+        Ok(())
+    }
+
+    /// Keyed, so that a dump of the meter's store does not tell who tried to log in.
+    fn email_key(&self, email: &str) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.services.page_key).expect("HMAC takes keys of any length");
+        mac.update(b"guard:email:");
+        mac.update(email.to_ascii_lowercase().as_bytes());
+        format!("guard:email:{}", HEXLOWER.encode(&mac.finalize().into_bytes()))
+    }
+
+    async fn take(
+        &self,
+        key: &str,
+        cost: u32,
+        windows: &[Window],
+        tier: &'static str,
+        closed: bool,
+    ) -> Result<Option<(Window, u32)>, Fault> {
+        let now_ms = self.services.clock.now_ms();
+        match self.services.meter.take(key, cost, windows, now_ms).await {
+            Ok(Taken::Granted { tightest }) => Ok(tightest),
+            Ok(Taken::Refused { window, retry_after_ms }) => Err(refused(tier, window, retry_after_ms)),
+            Err(error) if closed => Err(error.into()),
+            // Reading goes on while the meter's store is away; changing and guessing do not.
+            Err(error) => {
+                tracing::warn!(%error, "the meter is unavailable; a read was not counted");
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn refused(tier: &'static str, window: Window, retry_after_ms: u64) -> Fault {
+    let Window { limit, seconds } = window;
+    Fault::new(ErrorReason::RateLimited, format!("{limit} tokens per {seconds} seconds are used up"))
+        .with("tier", tier)
+        .with("limit", limit)
+        .with("window", format!("{seconds}s"))
+        .retry_after(Duration::from_millis(retry_after_ms))
+}

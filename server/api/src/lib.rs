@@ -1,0 +1,96 @@
+//! The server's face to the network: gRPC, gRPC-Web and REST on one port, one gate before all of them, one place where
+//! errors become answers. Who calls us: `server/src` puts the router behind its accept loop. What must never be here: a
+//! business rule, a store, a second handler for REST.
+
+mod contract;
+mod convert;
+mod door;
+mod gate;
+mod grpc;
+mod health;
+mod page_token;
+mod rest;
+mod settings;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, body::Body};
+use http::Request;
+use tonic::service::Routes;
+use veilcloud_domain::{
+    audit::Audit,
+    auth::{
+        Auth,
+        port::{Meter, Nullifiers, Replies},
+    },
+    clock::{Clock, Entropy},
+    projects::Projects,
+    storage::Storage,
+};
+
+pub use self::{
+    health::{Draining, Health},
+    rest::openapi,
+    settings::{Limits, Settings},
+};
+
+/// The domain's services and the ports that the gate itself needs.
+pub struct Services {
+    /// Accounts and sessions.
+    pub auth: Arc<Auth>,
+    /// Projects and environments.
+    pub projects: Arc<Projects>,
+    /// Versions and uploads.
+    pub storage: Arc<Storage>,
+    /// The audit trail.
+    pub audit: Arc<Audit>,
+    /// Rate tokens.
+    pub meter: Arc<dyn Meter>,
+    /// Spent proofs.
+    pub nullifiers: Arc<dyn Nullifiers>,
+    /// Answers given before.
+    pub replies: Arc<dyn Replies>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Trace ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Secret of page tokens and of the meter's e-mail keys; kept across restarts, 32 random bytes.
+    pub page_key: [u8; 32],
+}
+
+/// The address at the other end of the connection. The accept loop puts it into each request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// Everything on the public port, and the handle that says when it is ready.
+pub fn router(services: Services, settings: Settings, draining: Draining) -> (Router, Health) {
+    let (services, settings) = (Arc::new(services), Arc::new(settings));
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let health = Health::new(reporter);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(veilcloud_proto::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptor set was decoded at build time");
+    let side = Routes::new(health_service).add_service(reflection).prepare().into_axum_router();
+
+    let inner = grpc::routes(services.clone(), settings.clone());
+    let gate = gate::Gate::new(services.clone(), settings.clone(), draining, inner);
+    let rest = rest::Rest::new(gate.clone(), health.clone(), settings.clone());
+    let door = door::Door { gate, rest, side, entropy: services.entropy.clone(), tls: settings.tls };
+
+    let enter = move |request: Request<Body>| {
+        let door = door.clone();
+        async move { door.enter(request).await }
+    };
+    let router = Router::new().fallback(enter);
+    let router = match settings.cors() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    (router, health)
+}

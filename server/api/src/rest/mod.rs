@@ -1,0 +1,135 @@
+//! REST: a path of `google.api.http` becomes the gRPC request it stands for, passes the same gate, and its answer becomes
+//! JSON or raw bytes. There is no second handler. What must never happen: a path segment decoded twice, a field that two
+//! places of one request disagree about.
+
+mod openapi;
+mod query;
+mod range;
+mod route;
+mod transcode;
+
+use std::sync::{Arc, LazyLock, atomic::Ordering};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use tonic::Status;
+use veilcloud_proto::common::v1::ErrorReason;
+
+use self::route::{Match, Routes};
+pub use self::{
+    openapi::openapi,
+    range::{RangeWish, Served},
+};
+use crate::{
+    Health, Settings,
+    gate::{Gate, trace::Trace},
+    status::{Fault, problem},
+};
+
+/// Greatest path with its query in bytes: as much as a proof can name.
+const TARGET_LEN_MAX: usize = veilsign::proof::TARGET_LEN_MAX - 8;
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(Routes::compile);
+static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
+
+/// The REST door.
+#[derive(Clone)]
+pub struct Rest {
+    gate: Gate,
+    health: Health,
+    settings: Arc<Settings>,
+}
+
+/// A refusal with the HTTP status and headers that only REST has.
+struct Refusal {
+    status: Status,
+    http: Option<StatusCode>,
+    allow: Option<HeaderValue>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        fault.into_status().into()
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self { status, http: None, allow: None }
+    }
+}
+
+impl Rest {
+    /// REST before this gate.
+    pub fn new(gate: Gate, health: Health, settings: Arc<Settings>) -> Self {
+        Self { gate, health, settings }
+    }
+
+    /// Answers a REST request; errors are problem+json.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
+        let trace = Trace::of(&request);
+        let head = request.method() == Method::HEAD;
+        let mut response = self.answer(request).await.unwrap_or_else(|refusal| {
+            let mut response = problem(&refusal.status, trace.id(), refusal.http);
+            if let Some(allow) = refusal.allow {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            response
+        });
+        if head {
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > TARGET_LEN_MAX) {
+            let fault = Fault::new(ErrorReason::MessageTooLarge, "the path is too long");
+            return Err(fault.with("limit_bytes", TARGET_LEN_MAX).into());
+        }
+        if let Some(answer) = self.own(&request) {
+            return answer;
+        }
+        match ROUTES.find(request.method(), request.uri().path())? {
+            Match::Found(hit) => {
+                Trace::of(&request).name(&hit.route.method.name);
+                transcode::call(&self.gate, &self.settings, hit, request).await.map_err(Refusal::from)
+            }
+            Match::OtherMethod(allow) => Err(other_method(&allow)),
+            Match::Nothing => {
+                Err(Fault::new(ErrorReason::MethodUnknown, "there is nothing at this path").into())
+            }
+        }
+    }
+
+    /// The few paths that are not an RPC's.
+    fn own(&self, request: &Request<Body>) -> Option<Result<Response<Body>, Refusal>> {
+        let ready = self.health.ready.load(Ordering::Acquire);
+        let (code, body) = match request.uri().path() {
+            "/health" => (StatusCode::OK, Bytes::from_static(b"{\"status\":\"ok\"}")),
+            "/health/ready" if ready => (StatusCode::OK, Bytes::from_static(b"{\"status\":\"ready\"}")),
+            "/health/ready" => {
+                (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"{\"status\":\"not ready\"}"))
+            }
+            "/openapi.json" => (StatusCode::OK, OPENAPI.clone()),
+            _ => return None,
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Some(Err(other_method("GET, HEAD")));
+        }
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = code;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Some(Ok(response))
+    }
+}
+
+fn other_method(allow: &str) -> Refusal {
+    let fault = Fault::new(ErrorReason::MethodUnknown, "this path does not take this method");
+    Refusal {
+        status: fault.into_status(),
+        http: Some(StatusCode::METHOD_NOT_ALLOWED),
+        allow: HeaderValue::try_from(allow).ok(),
+    }
+}

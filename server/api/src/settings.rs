@@ -1,0 +1,131 @@
+//! What the operator decides about the public port.
+
+use std::{net::IpAddr, time::Duration};
+
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::cors::CorsLayer;
+use veilcloud_domain::storage::model::{BLOB_MAX_DEFAULT, CHUNK_LEN, DIRECT_BLOB_MAX};
+
+/// How long a browser may remember what a preflight said.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Sizes and times, as `GetServerInfo` tells them.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Greatest message in bytes.
+    pub message_bytes: u64,
+    /// Greatest ciphertext that one message carries, in bytes; the contract's own bound.
+    pub direct_blob_bytes: u64,
+    /// Greatest ciphertext of one blob in bytes.
+    pub blob_bytes: u64,
+    /// Length of every chunk of an upload but the last, in bytes.
+    pub chunk_bytes: u64,
+    /// Greatest distance between a proof's time and the server's, in milliseconds.
+    pub proof_window_ms: u64,
+    /// Bytes one account may store.
+    pub account_quota_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 1 << 20,
+            direct_blob_bytes: DIRECT_BLOB_MAX,
+            blob_bytes: BLOB_MAX_DEFAULT,
+            chunk_bytes: CHUNK_LEN,
+            proof_window_ms: veilsign::proof::WINDOW_MS,
+            account_quota_bytes: 10 << 30,
+        }
+    }
+}
+
+/// Settings of the public port.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Sizes and times.
+    pub limits: Limits,
+    /// Longest time until an answer begins; a caller may ask for less.
+    pub request_timeout: Duration,
+    /// Tokens per minute of an address that calls without a session.
+    pub anonymous_per_minute_per_address: u32,
+    /// Guesses per minute from one address: login, registration, recovery.
+    pub guarded_per_minute_per_address: u32,
+    /// Guesses per minute at one e-mail.
+    pub guarded_per_minute_per_email: u32,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Origins that browsers may call from, for example `https://console.example`.
+    pub cors_origins: Vec<String>,
+    /// True when the port speaks TLS: answers then demand it of browsers (HSTS).
+    pub tls: bool,
+    /// Version of the server.
+    pub version: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            request_timeout: Duration::from_secs(30),
+            anonymous_per_minute_per_address: 600,
+            guarded_per_minute_per_address: 30,
+            guarded_per_minute_per_email: 10,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            tls: false,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+const REQUEST_HEADERS: [HeaderName; 15] = [
+    header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
+    HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("veil-cap"),
+    HeaderName::from_static("veil-digest"),
+    HeaderName::from_static("veil-pop"),
+    HeaderName::from_static("veil-seal"),
+    HeaderName::from_static("x-accept-content-transfer-encoding"),
+    HeaderName::from_static("x-grpc-web"),
+    HeaderName::from_static("x-user-agent"),
+];
+
+const ANSWER_HEADERS: [HeaderName; 13] = [
+    header::ACCEPT_RANGES,
+    header::CONTENT_RANGE,
+    header::ETAG,
+    header::RETRY_AFTER,
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-status-details-bin"),
+    HeaderName::from_static("veil-rate-limit"),
+    HeaderName::from_static("veil-rate-remaining"),
+    HeaderName::from_static("veil-replayed"),
+    HeaderName::from_static("veil-seal"),
+    HeaderName::from_static("veil-trace-id"),
+    HeaderName::from_static("veil-version"),
+];
+
+impl Settings {
+    /// The allow-list as a layer; `None` when no origin is on it. An origin that is no header value is left out.
+    pub(crate) fn cors(&self) -> Option<CorsLayer> {
+        let origins: Vec<HeaderValue> = self
+            .cors_origins
+            .iter()
+            .filter_map(|origin| HeaderValue::try_from(origin.as_str()).ok())
+            .collect();
+        if origins.is_empty() {
+            return None;
+        }
+        let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let layer = CorsLayer::new().allow_origin(origins).allow_methods(methods);
+        let layer = layer.allow_headers(REQUEST_HEADERS).expose_headers(ANSWER_HEADERS);
+        Some(layer.max_age(PREFLIGHT_MAX_AGE))
+    }
+}

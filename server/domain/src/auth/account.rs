@@ -1,0 +1,40 @@
+//! An account's own view of itself: show, rename, delete.
+
+use super::{
+    Auth, Caller,
+    error::AuthError,
+    model::{Account, DISPLAY_NAME_LEN_MAX, Email},
+};
+use crate::audit::model::Kind;
+
+impl Auth {
+    /// The caller's account.
+    pub async fn me(&self, caller: &Caller) -> Result<Account, AuthError> {
+        self.known(caller.account).await
+    }
+
+    /// Changes the name to show: at most 100 bytes, no control characters.
+    pub async fn rename(&self, caller: &Caller, display_name: String) -> Result<Account, AuthError> {
+        if display_name.len() > DISPLAY_NAME_LEN_MAX || display_name.chars().any(char::is_control) {
+            return Err(AuthError::DisplayName);
+        }
+        let line = self.line(Kind::AccountUpdate, caller.account);
+        if !self.directory.rename_account(caller.account, display_name, line).await? {
+            return Err(AuthError::Revoked);
+        }
+        self.known(caller.account).await
+    }
+
+    /// Deletes the account with everything in it, after a fresh login and its e-mail as confirmation. It cannot be
+    /// undone: nobody else has the keys.
+    pub async fn delete_account(&self, caller: &Caller, confirm: &Email) -> Result<(), AuthError> {
+        self.check_fresh(caller)?;
+        let account = self.known(caller.account).await?;
+        if account.email != *confirm {
+            return Err(AuthError::Confirmation);
+        }
+        let line = self.line(Kind::AccountDelete, account.id);
+        let deleted = self.directory.delete_account(account.id, line).await?;
+        if deleted { Ok(()) } else { Err(AuthError::Revoked) }
+    }
+}

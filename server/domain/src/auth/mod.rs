@@ -1,0 +1,26 @@
+//! Accounts and sessions: who somebody is, and what proves it.
+
+mod account;
+mod authenticate;
+mod caller;
+pub mod error;
+mod login;
+mod logout;
+pub mod model;
+mod password;
+pub mod port;
+mod recover;
+mod refresh;
+mod register;
+mod secrets;
+mod service;
+#[cfg(test)]
+mod tests;
+mod verified;
+
+pub use caller::{Caller, FRESH_LOGIN_MS};
+pub use login::{LoginProof, Opened};
+pub use recover::{RecoveryOffer, RecoveryProof};
+pub use register::Registration;
+pub use secrets::{SECRETS_LEN, Secrets, SecretsInvalid};
+pub use service::{Auth, LOGIN_ATTEMPT_MS, RECOVERY_ATTEMPT_MS, SessionGrant, Settings};

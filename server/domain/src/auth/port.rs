@@ -1,0 +1,139 @@
+//! What accounts and sessions need from outside.
+
+use async_trait::async_trait;
+use veilcore::id::{AccountId, AttemptId, SessionId};
+use veilsign::nullifier::Nullifier;
+
+use super::model::{Account, Attempt, Email, Ending, NewCredentials, Rotation, Session, Standing};
+use crate::{audit::model::Line, store::StoreError};
+
+/// People and their sessions.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// Creates the account unless its e-mail or id is taken (`false`), with its audit line.
+    async fn create_account(&self, account: Account, line: Line) -> Result<bool, StoreError>;
+    /// The account with this e-mail.
+    async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
+    /// The account with this id.
+    async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+    /// Changes the display name; `false` when there is no such account.
+    async fn rename_account(
+        &self,
+        id: AccountId,
+        display_name: String,
+        line: Line,
+    ) -> Result<bool, StoreError>;
+    /// Replaces the credentials and ends the sessions named, in one transaction; `false` when there is no such account.
+    async fn replace_credentials(
+        &self,
+        id: AccountId,
+        new: NewCredentials,
+        ending: Ending,
+        line: Line,
+    ) -> Result<bool, StoreError>;
+    /// Deletes the account, its sessions, projects, environments, versions and uploads. Bytes go with the next sweep.
+    async fn delete_account(&self, id: AccountId, line: Line) -> Result<bool, StoreError>;
+    /// Opens a session.
+    async fn open_session(&self, session: Session, line: Line) -> Result<(), StoreError>;
+    /// Trades the token with hash `old` for the one with hash `new`, once. A second use of `old` revokes the session, and
+    /// the line is then of the kind [`crate::audit::model::Kind::SessionReuse`]. Only the store knows whose session it
+    /// is: it sets the line's trail and actor.
+    /// A token whose session has another holder key than `holder_pk` proves is the caller's to check: see `holder_of`.
+    async fn rotate_refresh(
+        &self,
+        old: [u8; 32],
+        new: [u8; 32],
+        now_ms: u64,
+        line: Line,
+    ) -> Result<Rotation, StoreError>;
+    /// The holder key of the session that has or had the token with this hash.
+    async fn holder_of(&self, refresh_hash: [u8; 32]) -> Result<Option<[u8; 32]>, StoreError>;
+    /// How a session stands now. Asked on every request: must be answered from memory when asked again.
+    async fn standing(&self, account: AccountId, session: SessionId) -> Result<Option<Standing>, StoreError>;
+    /// Ends sessions; effective for every `standing` asked after it returns.
+    async fn end_sessions(&self, account: AccountId, ending: Ending, line: Line) -> Result<(), StoreError>;
+}
+
+/// Half-finished protocol runs. Bounded: when it is full, the oldest goes.
+#[async_trait]
+pub trait Attempts: Send + Sync {
+    /// Keeps an attempt until `expires_at_ms`.
+    async fn keep(&self, id: AttemptId, attempt: Attempt, expires_at_ms: u64) -> Result<(), StoreError>;
+    /// Takes the attempt, once; `None` when it is unknown, taken or expired.
+    async fn take(&self, id: AttemptId, now_ms: u64) -> Result<Option<Attempt>, StoreError>;
+}
+
+/// A window of a rate limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Tokens in the window.
+    pub limit: u32,
+    /// Length of the window in seconds.
+    pub seconds: u32,
+}
+
+/// What the meter says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The tokens were taken.
+    Granted {
+        /// The window with the fewest tokens left; `None` without windows.
+        tightest: Option<(Window, u32)>,
+    },
+    /// A window has too few tokens; none were taken.
+    Refused {
+        /// The window that refused.
+        window: Window,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+}
+
+/// Takes tokens from a caller's tier.
+#[async_trait]
+pub trait Meter: Send + Sync {
+    /// Takes `cost` tokens from every window of `key`, or from none.
+    async fn take(&self, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Result<Taken, StoreError>;
+}
+
+/// Spends each request proof once within its window.
+#[async_trait]
+pub trait Nullifiers: Send + Sync {
+    /// True when the nullifier is fresh; it is spent from then on until `expires_at_ms`.
+    async fn spend(&self, nullifier: Nullifier, expires_at_ms: u64, now_ms: u64) -> Result<bool, StoreError>;
+}
+
+/// Names a request that may be repeated: who, which method, which `request_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RequestKey {
+    /// Account of the caller.
+    pub account: AccountId,
+    /// Full method name.
+    pub method: String,
+    /// The caller's `request_id`.
+    pub request_id: [u8; 16],
+}
+
+/// What is known of a repeated request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody used this id; it is the caller's to answer now.
+    Fresh,
+    /// Another call with this id is being answered right now.
+    Busy,
+    /// It was answered; this is the answer.
+    Answered(Vec<u8>),
+    /// It was used with other content.
+    OtherContent,
+}
+
+/// Remembers the answers of requests that carry a `request_id`, for 24 hours.
+#[async_trait]
+pub trait Replies: Send + Sync {
+    /// Claims the key for content with this hash.
+    async fn claim(&self, key: &RequestKey, content: [u8; 32], now_ms: u64) -> Result<Claim, StoreError>;
+    /// Remembers the answer. Durable no later than the next commit of the same store.
+    async fn answer(&self, key: &RequestKey, reply: Vec<u8>, expires_at_ms: u64) -> Result<(), StoreError>;
+    /// Gives the claim back: the call failed and may be tried again with any content.
+    async fn release(&self, key: &RequestKey) -> Result<(), StoreError>;
+}

@@ -1,0 +1,39 @@
+//! Renewing a session: a refresh token and a signature of the session's holder key buy a new capability and the next
+//! token. A token that comes twice was copied, so its session ends - but only for somebody who holds the key, or
+//! anybody who saw an old token could end sessions.
+
+use veilcore::{
+    hash::{hb, sha256},
+    id::AccountId,
+    tag,
+};
+use veilsign::key::VerifyingKey;
+use zeroize::Zeroizing;
+
+use super::{Auth, SessionGrant, error::AuthError, model::Rotation};
+use crate::audit::model::Kind;
+
+impl Auth {
+    /// Trades the token for a new capability and token.
+    pub async fn refresh(&self, token: [u8; 32], signature: [u8; 64]) -> Result<SessionGrant, AuthError> {
+        let token = Zeroizing::new(token);
+        let old = sha256(&token[..]);
+        let holder = self.directory.holder_of(old).await?.ok_or(AuthError::RefreshInvalid)?;
+        let holder = VerifyingKey::parse(&holder).map_err(|_| AuthError::RefreshInvalid)?;
+        let digest = hb(tag::REFRESH, &[("refresh_token", &token[..])]);
+        holder.verify(&digest, &signature).map_err(|_| AuthError::RefreshInvalid)?;
+
+        let next = self.draw_refresh_token();
+        // Whose session it is the store finds out in its transaction, and sets the line's account.
+        let line = self.line(Kind::SessionRefresh, AccountId::from_bytes([0; 16]));
+        let now_ms = self.clock.now_ms();
+        match self.directory.rotate_refresh(old, sha256(&next[..]), now_ms, line).await? {
+            Rotation::Rotated(session) => {
+                let account = self.known(session.account).await?;
+                self.grant(&account, &session, next)
+            }
+            Rotation::Reused(_) => Err(AuthError::RefreshReused),
+            Rotation::Unknown => Err(AuthError::RefreshInvalid),
+        }
+    }
+}

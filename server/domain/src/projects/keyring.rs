@@ -1,0 +1,126 @@
+//! Keyrings: read one, start the next epoch with one. The server cannot open a keyring; it checks that the file is an
+//! age file of bounded size and that the author sealed it for this environment and epoch.
+
+use veilcore::id::EnvironmentId;
+use veilsign::capability::Actions;
+use veilvault::{
+    lint::{LintError, Policy, lint},
+    seal::{ExpectedKeyring, KeyringSeal, SealError},
+};
+
+use super::{
+    ProjectAccess, Projects,
+    environment::not_found,
+    error::ProjectsError,
+    model::{Environment, KEYRING_FILE_MAX, Keyring},
+    service::author_key,
+};
+use crate::{
+    audit::model::{Kind, Line},
+    name::Name,
+    store::StoreError,
+};
+
+impl Projects {
+    /// Starts the next epoch. From then on a version sealed to the old key is refused.
+    pub async fn rotate_key(
+        &self,
+        access: &ProjectAccess,
+        name: &Name,
+        keyring: Keyring,
+    ) -> Result<Environment, ProjectsError> {
+        let environment = self.environment_for(access, Actions::PROJECT_WRITE, name).await?;
+        let stale = |current| ProjectsError::EpochStale { current };
+        let next = environment.epoch.checked_add(1).ok_or(stale(environment.epoch))?;
+        if keyring.epoch != next {
+            return Err(stale(environment.epoch));
+        }
+        self.check_keyring(access, environment.id, next, &keyring).await?;
+        let line = self.line_at(access, Kind::KeyRotate, environment.id);
+        let line = Line { version: u64::from(next), ..line };
+        match self.keyrings.rotate(environment.id, keyring, line).await? {
+            None => Err(not_found(name)),
+            Some(Err(current)) => Err(stale(current)),
+            Some(Ok(())) => self.environment_for(access, Actions::PROJECT_WRITE, name).await,
+        }
+    }
+
+    /// The keyring of an epoch; 0 means the current one.
+    pub async fn keyring(
+        &self,
+        access: &ProjectAccess,
+        name: &Name,
+        epoch: u32,
+    ) -> Result<Keyring, ProjectsError> {
+        let environment = self.environment_for(access, Actions::PROJECT_READ, name).await?;
+        let epoch = if epoch == 0 { environment.epoch } else { epoch };
+        if epoch > environment.epoch {
+            return Err(ProjectsError::EpochStale { current: environment.epoch });
+        }
+        let keyring = self.keyrings.keyring(environment.id, epoch).await?;
+        keyring.ok_or_else(|| {
+            let cause = format!("no keyring of epoch {epoch} of environment {}", environment.id);
+            StoreError::Damaged { store: "keyrings", cause }.into()
+        })
+    }
+
+    pub(super) async fn check_keyring(
+        &self,
+        access: &ProjectAccess,
+        environment: EnvironmentId,
+        epoch: u32,
+        keyring: &Keyring,
+    ) -> Result<(), ProjectsError> {
+        let refused = |check: &str| ProjectsError::Keyring { check: check.to_owned() };
+        if keyring.epoch != epoch {
+            return Err(refused("epoch"));
+        }
+        if keyring.file.len() > KEYRING_FILE_MAX {
+            return Err(refused("size"));
+        }
+        lint(&keyring.file, Policy::KEYRING).map_err(|e| refused(lint_check(&e)))?;
+        let author = access.actor();
+        let author_key = author_key(&*self.directory, author).await?;
+        let project = access.project();
+        let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
+        KeyringSeal::check(&keyring.seal, &keyring.file, &expected).map_err(|e| refused(seal_check(&e)))?;
+        Ok(())
+    }
+}
+
+/// The word for the check that an age file failed, for a machine to read.
+pub(crate) fn lint_check(error: &LintError) -> &'static str {
+    match error {
+        LintError::NeedMore => "header_incomplete",
+        LintError::Version => "age_version",
+        LintError::TooManyStanzas { .. } => "stanza_count",
+        LintError::HeaderTooLong => "header_length",
+        LintError::Scrypt { .. } => "passphrase_stanza",
+        LintError::NoX25519 => "no_x25519_stanza",
+        LintError::TooManyX25519 { .. } => "x25519_stanza_count",
+        LintError::Foreign { .. } => "foreign_stanza",
+        LintError::Stanza { .. } => "stanza_malformed",
+        LintError::Mac => "header_mac_malformed",
+        _ => "header",
+    }
+}
+
+/// The word for the check that a seal failed, for a machine to read.
+pub(crate) fn seal_check(error: &SealError) -> &'static str {
+    match error {
+        SealError::Malformed(_) => "format",
+        SealError::Signature(_) => "signature",
+        SealError::Project { .. } => "project",
+        SealError::Environment { .. } => "environment",
+        SealError::Version { .. } => "version",
+        SealError::Parent => "parent",
+        SealError::Digest => "digest",
+        SealError::Length { .. } => "length",
+        SealError::Epoch { .. } => "epoch",
+        SealError::Author { .. } => "author",
+        SealError::AuthorKey { .. } => "author_key",
+        SealError::Header => "header",
+        SealError::Recipient(_) => "recipient",
+        _ => "seal",
+    }
+}

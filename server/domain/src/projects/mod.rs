@@ -1,0 +1,18 @@
+//! Projects and environments, and who may do what with them.
+
+mod authorize;
+mod environment;
+pub mod error;
+mod keyring;
+pub mod model;
+pub mod port;
+mod project;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use authorize::ProjectAccess;
+pub use environment::NewEnvironment;
+pub(crate) use keyring::{lint_check, seal_check};
+pub use service::Projects;
+pub(crate) use service::author_key;

@@ -1,0 +1,59 @@
+//! Rate limits. How tokens come back is the adapter's: all at once or one by one.
+
+use super::sample::*;
+use crate::{
+    auth::port::{Taken, Window},
+    testkit::Ports,
+};
+
+const MINUTE: Window = Window { limit: 5, seconds: 60 };
+const DAY: Window = Window { limit: 8, seconds: 86_400 };
+
+async fn take(ports: &Ports, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Taken {
+    ports.meter.take(key, cost, windows, now_ms).await.expect("the store works")
+}
+
+fn granted(taken: Taken) -> bool {
+    matches!(taken, Taken::Granted { .. })
+}
+
+pub async fn tokens_run_out_and_come_back(ports: Ports) {
+    let first = take(&ports, "k", 2, &[MINUTE], NOW_MS).await;
+    assert_eq!(first, Taken::Granted { tightest: Some((MINUTE, 3)) });
+    let second = take(&ports, "k", 3, &[MINUTE], NOW_MS).await;
+    assert_eq!(second, Taken::Granted { tightest: Some((MINUTE, 0)) });
+    let Taken::Refused { window, retry_after_ms } = take(&ports, "k", 1, &[MINUTE], NOW_MS).await else {
+        panic!("the window is empty");
+    };
+    assert_eq!(window, MINUTE);
+    assert!((1..=60_000).contains(&retry_after_ms), "{retry_after_ms}");
+    assert!(granted(take(&ports, "k", 1, &[MINUTE], NOW_MS + retry_after_ms).await));
+    assert!(granted(take(&ports, "k", 5, &[MINUTE], NOW_MS + 200_000).await));
+    assert!(!granted(take(&ports, "k", 5, &[MINUTE], NOW_MS + 200_000).await));
+}
+
+pub async fn a_refusal_takes_from_no_window(ports: Ports) {
+    assert!(granted(take(&ports, "k", 4, &[MINUTE, DAY], NOW_MS).await));
+    assert!(granted(take(&ports, "k", 4, &[MINUTE, DAY], NOW_MS + 61_000).await));
+    let Taken::Refused { window, .. } = take(&ports, "k", 1, &[MINUTE, DAY], NOW_MS + 61_000).await else {
+        panic!("the day is used up");
+    };
+    assert_eq!(window, DAY);
+    assert!(!granted(take(&ports, "k", 1, &[MINUTE, DAY], NOW_MS + 61_000).await));
+    // The minute still has the one token that the refusals did not take.
+    assert!(granted(take(&ports, "k", 1, &[MINUTE], NOW_MS + 61_000).await));
+    assert!(!granted(take(&ports, "k", 6, &[MINUTE], NOW_MS + 600_000).await));
+    assert!(granted(take(&ports, "k", 5, &[MINUTE], NOW_MS + 600_000).await));
+}
+
+pub async fn keys_do_not_share_tokens(ports: Ports) {
+    assert!(granted(take(&ports, "alice", 5, &[MINUTE], NOW_MS).await));
+    assert!(!granted(take(&ports, "alice", 1, &[MINUTE], NOW_MS).await));
+    assert!(granted(take(&ports, "bob", 5, &[MINUTE], NOW_MS).await));
+}
+
+pub async fn no_windows_mean_no_limit(ports: Ports) {
+    for _ in 0..100 {
+        assert_eq!(take(&ports, "k", 1000, &[], NOW_MS).await, Taken::Granted { tightest: None });
+    }
+}

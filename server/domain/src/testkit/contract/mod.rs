@@ -1,0 +1,220 @@
+//! What every adapter of a port must do, as tests that run against any of them:
+//!
+//! ```text
+//! async fn fresh() -> veilcloud_domain::testkit::Ports { .. }
+//! veilcloud_domain::contract_tests!(all, fresh);
+//! ```
+//!
+//! `fresh` gives the ports of a new and empty store. Each suite asks for all ports, because what one port is told shows
+//! in another: a version in the quota, a deletion in the trail.
+
+pub mod attempts;
+pub mod blobs;
+pub mod catalog;
+pub mod directory;
+pub mod environments;
+pub mod keyrings;
+pub mod meter;
+pub mod nullifiers;
+pub mod outbox;
+pub mod quota;
+pub mod replies;
+mod sample;
+pub mod sessions;
+pub mod shelf;
+pub mod staging;
+pub mod uploads;
+
+/// Makes a `#[tokio::test]` of each test of a suite, in a module of the suite's name. The first argument is the suite or
+/// `all`, the second the name of an async function without arguments that gives fresh [`super::Ports`].
+#[macro_export]
+macro_rules! contract_tests {
+    (all, $fresh:ident) => {
+        $crate::contract_tests!(directory, $fresh);
+        $crate::contract_tests!(sessions, $fresh);
+        $crate::contract_tests!(attempts, $fresh);
+        $crate::contract_tests!(meter, $fresh);
+        $crate::contract_tests!(nullifiers, $fresh);
+        $crate::contract_tests!(replies, $fresh);
+        $crate::contract_tests!(catalog, $fresh);
+        $crate::contract_tests!(environments, $fresh);
+        $crate::contract_tests!(keyrings, $fresh);
+        $crate::contract_tests!(shelf, $fresh);
+        $crate::contract_tests!(quota, $fresh);
+        $crate::contract_tests!(blobs, $fresh);
+        $crate::contract_tests!(staging, $fresh);
+        $crate::contract_tests!(uploads, $fresh);
+        $crate::contract_tests!(outbox, $fresh);
+    };
+    (directory, $fresh:ident) => { $crate::contract_tests! { @suite directory, $fresh, [
+        an_email_and_an_id_are_taken_once,
+        an_account_is_found_by_email_and_by_id,
+        a_rename_is_seen_and_logged,
+        new_credentials_replace_the_old_and_end_other_sessions,
+        a_recovery_replaces_bundle_and_code_and_ends_every_session,
+        a_deleted_account_takes_everything_along,
+        of_many_registrations_of_one_email_one_wins,
+    ] } };
+    (sessions, $fresh:ident) => { $crate::contract_tests! { @suite sessions, $fresh, [
+        an_ended_session_stands_no_more_at_once,
+        ending_all_sessions_raises_the_epoch,
+        ending_the_others_spares_one_and_keeps_the_epoch,
+        a_session_is_not_another_accounts,
+        a_refresh_token_is_traded_for_the_next,
+        a_token_used_twice_revokes_its_session_only,
+        an_unknown_expired_or_ended_token_trades_for_nothing,
+        the_holder_of_an_old_token_is_still_known,
+        of_many_trades_of_one_token_one_wins,
+    ] } };
+    (attempts, $fresh:ident) => { $crate::contract_tests! { @suite attempts, $fresh, [
+        an_attempt_is_taken_once_and_as_it_was_kept,
+        an_expired_attempt_is_gone,
+        of_many_takers_one_gets_it,
+    ] } };
+    (meter, $fresh:ident) => { $crate::contract_tests! { @suite meter, $fresh, [
+        tokens_run_out_and_come_back,
+        a_refusal_takes_from_no_window,
+        keys_do_not_share_tokens,
+        no_windows_mean_no_limit,
+    ] } };
+    (nullifiers, $fresh:ident) => { $crate::contract_tests! { @suite nullifiers, $fresh, [
+        a_nullifier_is_spent_once,
+        a_nullifier_stays_spent_until_it_expires,
+        of_many_spenders_one_succeeds,
+    ] } };
+    (replies, $fresh:ident) => { $crate::contract_tests! { @suite replies, $fresh, [
+        a_claim_is_answered_once_and_repeated,
+        other_content_under_the_same_id_is_noticed,
+        a_released_claim_is_free_for_any_content,
+        keys_differ_by_account_method_and_id,
+        an_answer_is_forgotten_in_time,
+        of_many_claims_one_is_fresh,
+    ] } };
+    (catalog, $fresh:ident) => { $crate::contract_tests! { @suite catalog, $fresh, [
+        a_project_name_is_unique_per_owner,
+        an_owner_has_a_limit_of_projects,
+        a_rename_respects_other_names,
+        projects_are_paged_by_name_at_every_size,
+        one_project_is_found_by_name,
+        a_deleted_project_takes_its_environments_along,
+        of_many_creations_of_one_name_one_wins,
+    ] } };
+    (environments, $fresh:ident) => { $crate::contract_tests! { @suite environments, $fresh, [
+        an_environment_name_is_unique_in_its_project,
+        an_environment_id_is_unique_everywhere,
+        a_project_has_a_limit_of_environments,
+        nothing_is_created_in_a_project_that_is_gone,
+        environments_are_paged_by_name_at_every_size,
+        an_environment_shows_its_head_and_its_origin,
+        a_deleted_environment_takes_its_versions_along,
+    ] } };
+    (keyrings, $fresh:ident) => { $crate::contract_tests! { @suite keyrings, $fresh, [
+        keyrings_of_all_epochs_are_kept,
+        only_the_next_epoch_follows,
+        an_environment_that_is_gone_is_not_rotated,
+        of_many_rotations_to_one_epoch_one_wins,
+    ] } };
+    (shelf, $fresh:ident) => { $crate::contract_tests! { @suite shelf, $fresh, [
+        versions_follow_each_other,
+        a_commit_against_another_head_changes_nothing,
+        a_commit_under_another_epoch_changes_nothing,
+        a_commit_to_an_environment_that_is_gone_is_refused,
+        one_of_many_writers_wins_each_version,
+        versions_are_paged_newest_first_at_every_size,
+        deleted_content_keeps_its_history,
+        a_deletion_of_another_head_changes_nothing,
+        only_undeleted_versions_and_unfinished_uploads_keep_bytes,
+    ] } };
+    (quota, $fresh:ident) => { $crate::contract_tests! { @suite quota, $fresh, [
+        a_commit_beyond_the_quota_changes_nothing,
+        an_upload_beyond_the_quota_is_not_opened,
+        an_upload_is_not_counted_twice_when_it_is_committed,
+        deleted_bytes_make_room,
+        owners_do_not_share_a_quota,
+        writers_together_stay_within_the_quota,
+    ] } };
+    (blobs, $fresh:ident) => { $crate::contract_tests! { @suite blobs, $fresh, [
+        bytes_come_back_as_they_were_stored,
+        any_range_can_be_opened,
+        a_large_blob_comes_in_bounded_pieces,
+        a_removed_blob_is_gone,
+        blobs_are_listed_in_order_page_by_page,
+        young_blobs_are_not_listed,
+        many_writers_of_one_blob_agree,
+    ] } };
+    (staging, $fresh:ident) => { $crate::contract_tests! { @suite staging, $fresh, [
+        chunks_in_any_order_become_one_blob,
+        a_whole_that_hashes_to_something_else_is_not_promoted,
+        a_missing_chunk_is_noticed,
+        a_chunk_written_again_replaces_the_first,
+        discarded_bytes_are_gone,
+        uploads_do_not_mix,
+    ] } };
+    (uploads, $fresh:ident) => { $crate::contract_tests! { @suite uploads, $fresh, [
+        an_upload_comes_back_as_it_was_started,
+        an_account_has_a_limit_of_uploads,
+        chunks_are_noted_once_in_ascending_order,
+        a_reset_upload_has_no_chunks,
+        a_forgotten_upload_is_gone,
+        expired_uploads_are_found,
+        many_chunks_at_once_are_all_noted,
+    ] } };
+    (outbox, $fresh:ident) => { $crate::contract_tests! { @suite outbox, $fresh, [
+        every_change_leaves_one_line_in_order,
+        a_change_that_was_refused_leaves_none,
+        events_are_paged_at_every_size,
+        trails_are_numbered_apart,
+        lines_of_many_writers_are_dense,
+        a_trail_outlives_what_it_tells_of,
+    ] } };
+    (@suite $suite:ident, $fresh:ident, [$($test:ident),* $(,)?]) => {
+        mod $suite {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    $crate::testkit::contract::$suite::$test(super::$fresh().await).await;
+                }
+            )*
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::testkit::{Ports, ScriptedClock};
+
+    async fn fresh() -> Ports {
+        Ports::memory(Arc::new(ScriptedClock::default()))
+    }
+
+    crate::contract_tests!(all, fresh);
+
+    #[test]
+    fn every_test_of_a_suite_is_in_the_macro() {
+        const LIST: &str = include_str!("mod.rs");
+        let suites = [
+            include_str!("attempts.rs"),
+            include_str!("blobs.rs"),
+            include_str!("catalog.rs"),
+            include_str!("directory.rs"),
+            include_str!("environments.rs"),
+            include_str!("keyrings.rs"),
+            include_str!("meter.rs"),
+            include_str!("nullifiers.rs"),
+            include_str!("outbox.rs"),
+            include_str!("quota.rs"),
+            include_str!("replies.rs"),
+            include_str!("sessions.rs"),
+            include_str!("shelf.rs"),
+            include_str!("staging.rs"),
+            include_str!("uploads.rs"),
+        ];
+        let tests =
+            suites.iter().flat_map(|suite| suite.lines().filter_map(|l| l.strip_prefix("pub async fn ")));
+        for test in tests.filter_map(|rest| rest.split_once('(')).map(|(name, _)| name) {
+            assert!(LIST.contains(&format!("        {test},\n")), "{test} is in no list");
+        }
+    }
+}

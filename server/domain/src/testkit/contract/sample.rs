@@ -1,0 +1,188 @@
+//! Values for the suites. Ids never repeat; nothing here is a valid key or seal, because no store looks inside.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use veilcore::{
+    hash::sha256,
+    id::{AccountId, EnvironmentId, ProjectId, SessionId, UploadId},
+};
+
+use crate::{
+    audit::model::{Event, Kind, Line, Trail},
+    auth::model::{Account, Session, Tier},
+    name::Name,
+    page::PageArgs,
+    projects::{
+        model::{ENVIRONMENTS_MAX, Environment, Keyring, PROJECTS_MAX, Project},
+        port::Written,
+    },
+    storage::{
+        model::{Digest, Precondition, Upload, Version},
+        port::Refusal,
+    },
+    testkit::Ports,
+};
+
+/// The time of the suites: their stores see no other, except for blobs.
+pub(super) const NOW_MS: u64 = 1_767_225_600_000;
+/// Quota of an account of the suites.
+pub(super) const QUOTA_BYTES: u64 = 1 << 20;
+/// Writers in the suites' races.
+pub(super) const WRITERS: u32 = 32;
+
+pub(super) fn bytes16() -> [u8; 16] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    id[6] = 0x70;
+    id
+}
+
+pub(super) fn bytes32() -> [u8; 32] {
+    sha256(&bytes16())
+}
+
+pub(super) fn name(text: &str) -> Name {
+    text.parse().expect("a name of a suite is a name")
+}
+
+pub(super) fn line(trail: Trail, kind: Kind) -> Line {
+    let actor = AccountId::from_bytes([9; 16]);
+    Line { trail, kind, actor, at_ms: NOW_MS, environment: None, version: 0, digest: None }
+}
+
+pub(super) fn account(email: &str) -> Account {
+    Account {
+        id: AccountId::from_bytes(bytes16()),
+        email: email.parse().expect("an address of a suite is an address"),
+        display_name: "somebody".to_owned(),
+        tier: Tier::Pro,
+        record: vec![1; 192],
+        bundle: vec![2; 185],
+        password_wrap: vec![3; 74],
+        recovery_wrap: vec![4; 74],
+        revocation_epoch: 0,
+        quota_bytes: QUOTA_BYTES,
+        created_at_ms: NOW_MS,
+    }
+}
+
+pub(super) fn session(account: AccountId) -> Session {
+    Session {
+        id: SessionId::from_bytes(bytes16()),
+        account,
+        holder_pk: bytes32(),
+        refresh_hash: bytes32(),
+        logged_in_at_ms: NOW_MS,
+        expires_at_ms: NOW_MS + 1_000_000,
+    }
+}
+
+pub(super) fn version(environment: EnvironmentId, number: u64, content: &[u8]) -> Version {
+    Version {
+        environment,
+        number,
+        digest: Digest(sha256(content)),
+        len: content.len() as u64,
+        seal: vec![5; 258],
+        epoch: 1,
+        author: AccountId::from_bytes([9; 16]),
+        created_at_ms: NOW_MS,
+        deleted: false,
+    }
+}
+
+pub(super) fn upload(account: AccountId, environment: &Environment, len: u64, digest: Digest) -> Upload {
+    Upload {
+        id: UploadId::from_bytes(bytes16()),
+        account,
+        project: environment.project,
+        environment: environment.id,
+        precondition: Precondition::First,
+        len,
+        digest,
+        seal: vec![6; 258],
+        expires_at_ms: NOW_MS + 1000,
+        received: Vec::new(),
+    }
+}
+
+pub(super) async fn new_account(ports: &Ports, email: &str) -> Account {
+    let account = account(email);
+    let line = line(Trail::Account(account.id), Kind::AccountCreate);
+    assert!(ports.directory.create_account(account.clone(), line).await.expect("the store works"));
+    account
+}
+
+pub(super) async fn new_session(ports: &Ports, account: AccountId) -> Session {
+    let session = session(account);
+    let line = line(Trail::Account(account), Kind::SessionOpen);
+    ports.directory.open_session(session.clone(), line).await.expect("the store works");
+    session
+}
+
+pub(super) fn project(owner: AccountId, text: &str) -> Project {
+    let id = ProjectId::from_bytes(bytes16());
+    Project { id, name: name(text), owner, created_at_ms: NOW_MS, environment_count: 0 }
+}
+
+pub(super) async fn new_project(ports: &Ports, owner: AccountId, text: &str) -> Project {
+    let project = project(owner, text);
+    let line = line(Trail::Project(project.id), Kind::ProjectCreate);
+    let written = ports.catalog.create_project(project.clone(), PROJECTS_MAX, line).await;
+    assert_eq!(written.expect("the store works"), Written::Done);
+    project
+}
+
+pub(super) fn environment(project: ProjectId, text: &str) -> Environment {
+    Environment {
+        id: EnvironmentId::from_bytes(bytes16()),
+        project,
+        name: name(text),
+        epoch: 1,
+        head: None,
+        created_at_ms: NOW_MS,
+        cloned_from: None,
+    }
+}
+
+pub(super) fn keyring(epoch: u32) -> Keyring {
+    Keyring { epoch, file: bytes32().repeat(8), seal: vec![7; 201] }
+}
+
+pub(super) async fn new_environment(ports: &Ports, project: ProjectId, text: &str) -> Environment {
+    let environment = environment(project, text);
+    let line = line(Trail::Project(project), Kind::EnvironmentCreate);
+    let created = environment.clone();
+    let written = ports.catalog.create_environment(environment, keyring(1), ENVIRONMENTS_MAX, line).await;
+    assert_eq!(written.expect("the store works"), Written::Done);
+    created
+}
+
+/// An account with one project and one environment.
+pub(super) async fn place(ports: &Ports) -> (Account, Project, Environment) {
+    let account = new_account(ports, "place@example.org").await;
+    let project = new_project(ports, account.id, "app").await;
+    let environment = new_environment(ports, project.id, "production").await;
+    (account, project, environment)
+}
+
+/// Commits to an environment of this project.
+pub(super) async fn commit(
+    ports: &Ports,
+    project: ProjectId,
+    version: &Version,
+    precondition: Precondition,
+) -> Result<(), Refusal> {
+    let line = Line { version: version.number, ..line(Trail::Project(project), Kind::BlobPut) };
+    ports.shelf.commit(version.clone(), precondition, line).await.expect("the store works")
+}
+
+pub(super) async fn events(ports: &Ports, trail: Trail) -> Vec<Event> {
+    let page = ports.outbox.events(trail, PageArgs { after: None, size: 1000 }).await;
+    page.expect("the store works").items
+}
+
+pub(super) async fn kinds(ports: &Ports, trail: Trail) -> Vec<Kind> {
+    events(ports, trail).await.iter().map(|event| event.line.kind).collect()
+}

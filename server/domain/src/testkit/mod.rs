@@ -1,0 +1,18 @@
+//! For tests of the domain, of the adapters and of the API: ports in memory, a clock and randomness that are scripted, a
+//! person with real keys, and the contract suites that every adapter runs.
+//!
+//! Never part of a server: the feature `testkit` is for `dev-dependencies`.
+
+pub mod contract;
+mod memory;
+mod person;
+mod ports;
+mod protocols;
+mod script;
+mod world;
+
+pub use memory::{ATTEMPTS_MAX, MemoryStore};
+pub use person::{Person, SealedBlob};
+pub use ports::Ports;
+pub use script::{ScriptedClock, SeededEntropy};
+pub use world::World;

@@ -1,0 +1,138 @@
+//! All services over one store, with a scripted clock: what a test of the domain or of the API stands on.
+
+use std::sync::Arc;
+
+use veilcore::id::{EnvironmentId, ProjectId};
+use veilsign::capability::Actions;
+use veilvault::epoch::EpochKey;
+
+use super::{MemoryStore, Person, Ports, ScriptedClock, SeededEntropy};
+use crate::{
+    audit::{
+        Audit,
+        model::{Event, Trail},
+    },
+    auth::{Auth, Caller, Secrets, Settings},
+    clock::Entropy,
+    name::Name,
+    page::PageArgs,
+    projects::{NewEnvironment, ProjectAccess, Projects, model::Environment},
+    storage::{Storage, StorageSettings},
+};
+
+/// The services, their ports and what scripts them.
+pub struct World {
+    /// The clock of every service and of the store.
+    pub clock: Arc<ScriptedClock>,
+    /// The randomness of every service.
+    pub entropy: Arc<SeededEntropy>,
+    /// The store behind the ports.
+    pub store: MemoryStore,
+    /// The ports.
+    pub ports: Ports,
+    /// The server's secrets.
+    pub secrets: Arc<Secrets>,
+    /// Accounts and sessions.
+    pub auth: Arc<Auth>,
+    /// Projects and environments.
+    pub projects: Arc<Projects>,
+    /// Versions, bytes and uploads.
+    pub storage: Arc<Storage>,
+    /// The trail.
+    pub audit: Arc<Audit>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(Settings::default(), StorageSettings::default())
+    }
+}
+
+impl World {
+    /// An empty world with these settings.
+    pub fn new(settings: Settings, storage: StorageSettings) -> Self {
+        let clock = Arc::new(ScriptedClock::default());
+        let entropy = Arc::new(SeededEntropy::default());
+        let store = MemoryStore::new(clock.clone());
+        let ports = Ports::over(store.clone());
+        let secrets = Arc::new(Secrets::generate(&*entropy));
+        let p = ports.clone();
+        let auth = Auth::new(
+            p.directory.clone(),
+            p.attempts,
+            clock.clone(),
+            entropy.clone(),
+            secrets.clone(),
+            settings,
+        );
+        let projects =
+            Projects::new(p.catalog, p.keyrings, p.directory.clone(), clock.clone(), entropy.clone());
+        let projects = Arc::new(projects);
+        let storage = Storage::new(
+            p.shelf,
+            p.blobs,
+            p.staging,
+            p.uploads,
+            projects.clone(),
+            p.directory,
+            clock.clone(),
+            entropy.clone(),
+            storage,
+        );
+        Self {
+            clock,
+            entropy,
+            store,
+            secrets,
+            auth: Arc::new(auth),
+            projects,
+            storage: Arc::new(storage),
+            audit: Arc::new(Audit::new(p.outbox)),
+            ports,
+        }
+    }
+
+    /// A person with an account and an open session, put into the directory directly: no password is stretched.
+    pub async fn person(&self, email: &str) -> Person {
+        let mut person = Person::new(email);
+        person.enroll(self).await;
+        person
+    }
+
+    /// A new project of this caller, and the right to do everything in it.
+    pub async fn project(&self, caller: &Caller, name: &str) -> ProjectAccess {
+        let project = self.projects.create(caller, parsed(name)).await.expect("a project is created");
+        self.access(caller, project.id).await
+    }
+
+    /// The right to do everything in a project of this caller.
+    pub async fn access(&self, caller: &Caller, project: ProjectId) -> ProjectAccess {
+        self.projects.authorize(caller, project, Actions::ALL).await.expect("the owner may do everything")
+    }
+
+    /// A new environment with a keyring by this person; gives the key too.
+    pub async fn environment(
+        &self,
+        person: &Person,
+        access: &ProjectAccess,
+        name: &str,
+    ) -> (Environment, EpochKey) {
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        let id = EnvironmentId::from_bytes(id);
+        let (key, keyring) = person.keyring(access.project(), id, 1);
+        let new = NewEnvironment { id, name: parsed(name), keyring };
+        let created = self.projects.create_environment(access, new).await;
+        (created.expect("an environment is created"), key)
+    }
+
+    /// All events of a trail.
+    pub async fn trail(&self, trail: Trail) -> Vec<Event> {
+        let page = PageArgs::new(None, 1000);
+        self.ports.outbox.events(trail, page).await.expect("the trail is readable").items
+    }
+}
+
+fn parsed(name: &str) -> Name {
+    name.parse().expect("a name in a test is a name")
+}

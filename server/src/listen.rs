@@ -1,0 +1,248 @@
+//! The accept loop of a port: connection cap, TLS, HTTP/1.1 and HTTP/2 with bounds on everything a client may make us
+//! hold or wait for, connection age, drain. Who calls: the roles `api` and admin. No request is looked at here.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use rand_core::{OsRng, RngCore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+use veilcloud_api::PeerAddr;
+
+use crate::{
+    config::Http,
+    tls::{Tls, handshake_failed},
+};
+
+/// What an HTTP/2 client sends first (RFC 9113, section 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Pause after the system refused a connection, for want of file descriptors most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two looks at a preface that arrives in pieces.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+/// Bytes of one HTTP/2 request body that may be on their way.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// Bytes of all request bodies of one HTTP/2 connection that may be on their way.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes of an answer that one HTTP/2 stream may buffer.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Most header fields of an HTTP/1.1 request.
+const H1_HEADERS_MAX: usize = 100;
+
+/// Bounds of one port.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name in logs and metrics.
+    pub port: &'static str,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// Longest handshake, and longest wait for the first bytes.
+    pub handshake_timeout: Duration,
+    /// Age at which a connection is told to finish, give or take a tenth.
+    pub max_age: Duration,
+    /// How long a connection that was told to finish may take.
+    pub grace: Duration,
+}
+
+/// One port, bound and not yet serving.
+pub struct Port {
+    listener: TcpListener,
+    options: Options,
+    http: auto::Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
+}
+
+/// What every connection of a port shares.
+struct Shared {
+    options: Options,
+    http: auto::Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    stop: CancellationToken,
+}
+
+impl Port {
+    /// Binds the address.
+    pub async fn bind(
+        address: SocketAddr,
+        options: Options,
+        http: &Http,
+        tls: Option<Arc<Tls>>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, options, http: builder(http), tls })
+    }
+
+    /// The address it really has.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`, then finishes what is in flight within the grace. True when nothing had to be cut off.
+    pub async fn serve(self, router: Router, stop: CancellationToken) -> bool {
+        let Self { listener, options, http, tls } = self;
+        let port = options.port;
+        let grace = options.grace;
+        let room = Arc::new(Semaphore::new(options.max_connections));
+        let shared = Arc::new(Shared { options, http, tls, router, stop: stop.clone() });
+        let connections = TaskTracker::new();
+        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(e) => {
+                    metrics::counter!("veilcloud_connections_refused_total", "port" => port, "reason" => "accept").increment(1);
+                    tracing::warn!(port, error = %e, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = room.clone().try_acquire_owned() else {
+                metrics::counter!("veilcloud_connections_refused_total", "port" => port, "reason" => "full")
+                    .increment(1);
+                continue;
+            };
+            metrics::counter!("veilcloud_connections_total", "port" => port).increment(1);
+            connections.spawn(shared.clone().connection(stream, peer, permit));
+        }
+        // Closed before the wait: a new client is refused at once instead of waiting for a server that leaves.
+        drop(listener);
+        connections.close();
+        // Connections bound themselves by the grace; the second more is for those that are told at its very end.
+        timeout(grace + Duration::from_secs(1), connections.wait()).await.is_ok()
+    }
+}
+
+impl Shared {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let open = metrics::gauge!("veilcloud_connections", "port" => self.options.port);
+        open.increment(1.0);
+        // Answers are written whole; waiting to fill a segment would only add latency.
+        drop(stream.set_nodelay(true));
+        self.greet(stream, peer).await;
+        open.decrement(1.0);
+        drop(permit);
+    }
+
+    async fn greet(&self, stream: TcpStream, peer: SocketAddr) {
+        let wait = self.options.handshake_timeout;
+        let refused = |reason: &'static str| {
+            let port = self.options.port;
+            metrics::counter!("veilcloud_connections_refused_total", "port" => port, "reason" => "handshake")
+                .increment(1);
+            tracing::debug!(port, reason, "a connection did not get to its first request");
+        };
+        let Some(tls) = &self.tls else {
+            let greeting = self.stop.run_until_cancelled(timeout(wait, speaks_h2(&stream))).await;
+            return match greeting {
+                Some(Ok(Ok(h2))) => self.serve(stream, peer, h2).await,
+                Some(Ok(Err(_))) => refused("the client left"),
+                Some(Err(_)) => refused("it took too long"),
+                None => {}
+            };
+        };
+        let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+        match self.stop.run_until_cancelled(timeout(wait, handshake)).await {
+            Some(Ok(Ok(stream))) => {
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.serve(stream, peer, h2).await;
+            }
+            Some(Ok(Err(e))) => refused(handshake_failed(&e)),
+            Some(Err(_)) => refused("it took too long"),
+            None => {}
+        }
+    }
+
+    async fn serve<I>(&self, stream: I, peer: SocketAddr, h2: bool)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddr(peer));
+            self.router.clone().oneshot(request)
+        });
+        let http = if h2 { self.http.clone().http2_only() } else { self.http.clone().http1_only() };
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = self.stop.cancelled() => None,
+            () = sleep_until(Instant::now() + jittered(self.options.max_age)) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                match timeout(self.options.grace, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        return tracing::warn!(
+                            port = self.options.port,
+                            "a connection did not finish in time: cut off"
+                        );
+                    }
+                }
+            }
+        };
+        if let Err(e) = ended {
+            tracing::debug!(port = self.options.port, error = %e, "a connection ended early");
+        }
+    }
+}
+
+/// Waits for the first bytes of a plaintext connection and says whether they are HTTP/2's. Bounded by its caller.
+async fn speaks_h2(stream: &TcpStream) -> io::Result<bool> {
+    let mut seen = [0; H2_PREFACE.len()];
+    loop {
+        let len = stream.peek(&mut seen).await?;
+        if len == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !H2_PREFACE.starts_with(&seen[..len]) {
+            return Ok(false);
+        }
+        if len == H2_PREFACE.len() {
+            return Ok(true);
+        }
+        sleep(PREFACE_PAUSE).await;
+    }
+}
+
+/// Give or take a tenth, so that clients that came together do not come back together.
+fn jittered(age: Duration) -> Duration {
+    let tenths = f64::from(OsRng.next_u32()) / f64::from(u32::MAX) * 0.2 + 0.9;
+    age.mul_f64(tenths)
+}
+
+fn builder(http: &Http) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(http.header_read_timeout_ms))
+        .max_headers(H1_HEADERS_MAX)
+        .max_buf_size(http.max_header_list_bytes as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(http.max_concurrent_streams)
+        .max_header_list_size(http.max_header_list_bytes)
+        .max_pending_accept_reset_streams(http.max_pending_resets)
+        .max_local_error_reset_streams(http.max_error_resets)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(Duration::from_secs(http.keepalive_interval_s))
+        .keep_alive_timeout(Duration::from_secs(http.keepalive_timeout_s));
+    builder
+}

@@ -1,0 +1,4 @@
+//! The parts that a process can play, one file each.
+
+pub mod api;
+pub mod sweep;

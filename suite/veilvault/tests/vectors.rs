@@ -1,0 +1,226 @@
+//! Pinned bytes of tests/vectors/vault.json: what this build derives must be what others derive, and what older
+//! builds sealed must open for ever.
+
+use data_encoding::{BASE64, HEXLOWER};
+use rand_core::{CryptoRng, RngCore};
+use serde_json::Value;
+use veilcore::hash::sha256;
+use veilcore::id::{AccountId, AttemptId, EnvironmentId, ProjectId};
+use veilcore::secret::Secret;
+use veilvault::account::{AccountRootKey, Factor, WrappedArk, unwrap, wrap};
+use veilvault::envelope::{open, open_bytes};
+use veilvault::epoch::EpochKey;
+use veilvault::header::{HeaderKind, HeaderLine};
+use veilvault::identity::{AccountBundle, Identity};
+use veilvault::keyring::open_keyring;
+use veilvault::pad::padded_len;
+use veilvault::recovery::{RecoveryCode, RecoveryStatement, verify_recovery};
+use veilvault::seal::{Expected, ExpectedKeyring, NO_DIGEST, Seal};
+
+const FILE: &str = include_str!("../../../tests/vectors/vault.json");
+
+fn file() -> Value {
+    serde_json::from_str(FILE).expect("the vector file is JSON")
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_else(|| panic!("{field} is missing"))
+}
+
+fn number(value: &Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_else(|| panic!("{field} is missing"))
+}
+
+fn hex(value: &Value, field: &str) -> Vec<u8> {
+    HEXLOWER.decode(text(value, field).as_bytes()).expect("hex")
+}
+
+fn array<const N: usize>(value: &Value, field: &str) -> [u8; N] {
+    hex(value, field).try_into().unwrap_or_else(|_| panic!("{field} has another length"))
+}
+
+fn base64(value: &Value, field: &str) -> Vec<u8> {
+    BASE64.decode(text(value, field).as_bytes()).expect("base64")
+}
+
+fn account(file: &Value) -> AccountId {
+    text(&file["account"], "account_id").parse().expect("an id")
+}
+
+fn ark(file: &Value) -> AccountRootKey {
+    AccountRootKey::from_secret(Secret::new(array(&file["account"], "ark")))
+}
+
+fn code(file: &Value) -> RecoveryCode {
+    RecoveryCode::from_secret(Secret::new(array(&file["account"], "recovery_code")))
+}
+
+fn alice(file: &Value) -> Identity {
+    Identity::derive(&ark(file), account(file), 1)
+}
+
+/// Draws the bytes of a pinned nonce.
+struct Pinned(Vec<u8>);
+
+impl RngCore for Pinned {
+    fn next_u32(&mut self) -> u32 {
+        unreachable!("only bytes are drawn")
+    }
+    fn next_u64(&mut self) -> u64 {
+        unreachable!("only bytes are drawn")
+    }
+    fn fill_bytes(&mut self, room: &mut [u8]) {
+        room.copy_from_slice(&self.0);
+    }
+    fn try_fill_bytes(&mut self, room: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(room);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Pinned {}
+
+#[test]
+fn wrapped_root_keys_open_and_are_written_as_pinned() {
+    let file = file();
+    let export_key = array(&file["account"], "export_key");
+    let code = code(&file);
+    let cases =
+        [("wrapped_password", Factor::Password(&export_key)), ("wrapped_recovery", Factor::Recovery(&code))];
+    for (field, factor) in cases {
+        let bytes = hex(&file["account"], field);
+        let wrapped = WrappedArk::from_bytes(&bytes).expect("pinned");
+        let found = unwrap(&wrapped, factor, &account(&file)).expect("pinned");
+        assert!(found.ct_eq(&ark(&file)), "{field}");
+        let again = wrap(&found, factor, &account(&file), &mut Pinned(bytes[2..26].to_vec()));
+        assert_eq!(again.as_bytes()[..], bytes, "{field}");
+    }
+}
+
+#[test]
+fn the_recovery_code_reads_and_signs_as_pinned() {
+    let file = file();
+    let code = code(&file);
+    assert_eq!(*code.to_text(), text(&file["account"], "recovery_text"));
+    assert!(RecoveryCode::parse(text(&file["account"], "recovery_text")).is_ok());
+    let case = &file["recovery"];
+    let attempt: AttemptId = text(case, "attempt_id").parse().expect("an id");
+    let (challenge, upload, bundle) = (array(case, "challenge"), hex(case, "upload"), hex(case, "bundle"));
+    let statement = RecoveryStatement { attempt, challenge: &challenge, upload: &upload, bundle: &bundle };
+    assert_eq!(code.verifier().as_bytes()[..], hex(case, "verifier"));
+    assert_eq!(code.sign_recovery(&statement)[..], hex(case, "signature"));
+    assert!(verify_recovery(&code.verifier(), &statement, &array(case, "signature")).is_ok());
+}
+
+#[test]
+fn identities_are_derived_as_pinned() {
+    let file = file();
+    let cases = file["identities"].as_array().expect("a list");
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let generation = number(case, "generation") as u32;
+        let identity = Identity::derive(&ark(&file), account(&file), generation);
+        assert_eq!(identity.export().expose()[..], hex(case, "secret"));
+        assert_eq!(identity.public_key().as_bytes()[..], hex(case, "public_key"));
+        assert_eq!(identity.key_id().to_string(), text(case, "key_id"));
+        assert_eq!(*identity.age_secret_text(), text(case, "age_secret"));
+        assert_eq!(identity.recipient().to_string(), text(case, "age_recipient"));
+        let bundle = hex(case, "bundle");
+        assert_eq!(identity.account_bundle(&code(&file).verifier()), bundle);
+        let bundle = AccountBundle::verify(&bundle).expect("pinned");
+        assert_eq!(bundle.matches(&identity), Ok(()));
+    }
+}
+
+#[test]
+fn padding_is_as_pinned() {
+    let file = file();
+    let cases = file["padding"].as_array().expect("a list");
+    assert_eq!(cases.len(), 12);
+    for case in cases {
+        let (len, padded) = (case[0].as_u64().expect("a length"), case[1].as_u64().expect("a length"));
+        assert_eq!(padded_len(len), Ok(padded), "{len}");
+    }
+}
+
+#[test]
+fn the_header_line_is_as_pinned() {
+    let file = file();
+    let case = &file["header"];
+    let line = HeaderLine {
+        kind: HeaderKind::Text,
+        project: text(&file["keyring"], "project").parse().expect("an id"),
+        environment: text(&file["keyring"], "environment").parse().expect("an id"),
+        version: number(case, "version"),
+        parent: array(case, "parent"),
+        epoch: number(&file["keyring"], "epoch") as u32,
+        author_key: alice(&file).key_id(),
+    };
+    assert_eq!(std::str::from_utf8(&line.render()), Ok(text(case, "line")));
+    assert_eq!(line.hash()[..], hex(case, "hash"));
+}
+
+#[test]
+fn the_keyring_opens_and_holds_the_pinned_key() {
+    let file = file();
+    let case = &file["keyring"];
+    let alice = alice(&file);
+    let author_key = alice.public_key();
+    let expected = ExpectedKeyring {
+        project: text(case, "project").parse().expect("an id"),
+        environment: text(case, "environment").parse().expect("an id"),
+        epoch: number(case, "epoch") as u32,
+        author: alice.account(),
+        author_key: &author_key,
+    };
+    let key = open_keyring(&base64(case, "file"), &hex(case, "seal"), &expected, &alice).expect("pinned");
+    assert_eq!(*key.secret_text(), text(case, "age_secret"));
+    assert_eq!(key.recipient().to_string(), text(case, "age_recipient"));
+}
+
+#[test]
+fn every_blob_opens_to_its_pinned_content() {
+    let file = file();
+    let project: ProjectId = text(&file["keyring"], "project").parse().expect("an id");
+    let environment: EnvironmentId = text(&file["keyring"], "environment").parse().expect("an id");
+    let key = EpochKey::from_secret_text(text(&file["keyring"], "age_secret")).expect("a key");
+    let alice = alice(&file);
+    let author_key = alice.public_key();
+    let cases = file["blobs"].as_array().expect("a list");
+    assert_eq!(cases.len(), 3);
+    let mut parent = NO_DIGEST;
+    for case in cases {
+        let (ciphertext, seal, content) =
+            (base64(case, "ciphertext"), hex(case, "seal"), base64(case, "content"));
+        let expected = Expected {
+            project,
+            environment,
+            version: Some(number(case, "version")),
+            parent: Some(parent),
+            epoch: number(&file["keyring"], "epoch") as u32,
+            author: alice.account(),
+            author_key: &author_key,
+            digest: Some(array(case, "digest")),
+        };
+        let opened = open_bytes(&ciphertext, &seal, &expected, &key).expect("pinned");
+        assert_eq!(*opened.content, content);
+        check_fields(case, &opened.seal, &ciphertext, &key);
+        let mut reader = open(&ciphertext[..], &seal, &expected, &key).expect("pinned");
+        let mut streamed = Vec::new();
+        std::io::copy(&mut reader, &mut streamed).expect("pinned");
+        assert_eq!(reader.finish().expect("pinned"), opened.seal);
+        assert_eq!(streamed, content);
+        parent = opened.seal.digest;
+    }
+}
+
+fn check_fields(case: &Value, seal: &Seal, ciphertext: &[u8], key: &EpochKey) {
+    assert_eq!(u64::from(seal.kind as u8), number(case, "kind"));
+    assert_eq!(seal.parent[..], hex(case, "parent"));
+    assert_eq!(seal.digest, sha256(ciphertext));
+    assert_eq!(seal.ciphertext_len, ciphertext.len() as u64);
+    assert_eq!(format!("{:016x}", seal.covered_len), text(case, "covered_len"));
+    assert_eq!(seal.content_len(key), base64(case, "content").len() as u64);
+    assert_eq!(seal.header_hash[..], hex(case, "header_hash"));
+    assert_eq!(seal.created_at_ms, number(case, "created_at_ms"));
+}

@@ -1,0 +1,4 @@
+//! What a server can see, and what a lying one cannot do unseen. The table is docs/security-model.md.
+
+mod hostile_store;
+mod secrets;

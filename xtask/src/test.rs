@@ -1,0 +1,87 @@
+//! `cargo xtask test`: every check and every test, in the order in which a mistake is cheapest to find.
+
+use std::{process::Command, time::Instant};
+
+use anyhow::Result;
+
+use crate::{codegen, project, services, tidy};
+
+/// Arguments of `test`.
+#[derive(clap::Args, Default)]
+pub struct Args {
+    /// Only tests whose name contains this text; checks are skipped.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// Sets up and runs everything.
+pub fn run(args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let tools = services::ensure()?;
+    if args.only.is_none() {
+        tidy::run()?;
+        contract(&tools)?;
+        project::step("rustfmt", &mut project::cargo(&["fmt", "--all", "--check"]))?;
+        project::step(
+            "clippy",
+            &mut project::cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        )?;
+    }
+    // The end-to-end tests drive the real binaries, which `cargo test` alone would not always build.
+    project::step(
+        "build",
+        &mut project::cargo(&["build", "--workspace", "--all-targets", "--locked", "--quiet"]),
+    )?;
+    if args.only.is_none() {
+        codegen::check()?;
+    }
+    let mut tests = project::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--quiet"]);
+    tests.env("PATH", tools.path()?).env("VEILCLOUD_TEST_PYTHON", tools.python_tool("python"));
+    if let Some(only) = &args.only {
+        tests.arg(only);
+    }
+    project::step("tests", &mut tests)?;
+    eprintln!("==> all green after {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+/// The contract's own lints, by buf.
+fn contract(tools: &services::Tools) -> Result<()> {
+    let buf = |args: &[&str]| {
+        let mut command = Command::new(tools.python_tool("buf"));
+        command.args(args).current_dir(project::root());
+        command
+    };
+    project::step("buf lint", &mut buf(&["lint"]))?;
+    match previous_contract()? {
+        Some(reference) => project::step(
+            "buf breaking",
+            &mut buf(&["breaking", "--against", &format!(".git#ref={reference}")]),
+        ),
+        None => {
+            eprintln!("==> buf breaking: no earlier contract to compare with");
+            Ok(())
+        }
+    }
+}
+
+/// The commit before this one, if it has a contract.
+fn previous_contract() -> Result<Option<String>> {
+    let git = |args: &[&str]| Command::new("git").args(args).current_dir(project::root()).output();
+    let parent = git(&["rev-parse", "--verify", "--quiet", "HEAD~1"])?;
+    if !parent.status.success() || !project::root().join(".git").is_dir() {
+        return Ok(None);
+    }
+    let parent = String::from_utf8(parent.stdout)?.trim().to_owned();
+    let has = git(&["cat-file", "-e", &format!("{parent}:buf.yaml")])?;
+    Ok(has.status.success().then_some(parent))
+}

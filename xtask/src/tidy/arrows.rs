@@ -1,0 +1,111 @@
+//! The table of arrows (ARCHITECTURE.md, section 3) against the real graph of the workspace.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Findings;
+use crate::project;
+
+/// For each package: which of our packages it may import, and which outside crates it must not.
+struct Room {
+    package: &'static str,
+    may: &'static [&'static str],
+    must_not: &'static [&'static str],
+}
+
+const SUITE: &[&str] = &["veilcore", "veilsign", "veilvault"];
+/// What would make a suite crate impure.
+const IMPURE: &[&str] = &["tokio", "prost", "tonic", "async-trait", "tracing", "reqwest", "rusqlite"];
+/// Technologies that the centre must not know.
+const TECHNOLOGY: &[&str] = &[
+    "tonic",
+    "prost",
+    "prost-reflect",
+    "sqlx",
+    "rusqlite",
+    "rdkafka",
+    "redis",
+    "aws-sdk-s3",
+    "axum",
+    "hyper",
+];
+
+const ROOMS: &[Room] = &[
+    Room { package: "veilcore", may: &[], must_not: IMPURE },
+    Room { package: "veilsign", may: &["veilcore"], must_not: IMPURE },
+    Room { package: "veilvault", may: &["veilcore"], must_not: IMPURE },
+    Room { package: "veilcloud-proto", may: &[], must_not: &[] },
+    Room { package: "veilcloud-domain", may: SUITE, must_not: TECHNOLOGY },
+    Room {
+        package: "veilcloud-embedded",
+        may: &["veilcloud-domain", "veilcore", "veilsign", "veilvault"],
+        must_not: &["tonic", "prost", "axum", "sqlx"],
+    },
+    Room {
+        package: "veilcloud-api",
+        may: &["veilcloud-domain", "veilcloud-proto", "veilcore", "veilsign", "veilvault"],
+        must_not: &["rusqlite", "sqlx", "redis"],
+    },
+    Room {
+        package: "veilcloud-workers",
+        may: &["veilcloud-domain", "veilcore", "veilsign", "veilvault"],
+        must_not: &["tonic", "axum", "rusqlite", "sqlx"],
+    },
+    Room {
+        package: "veilcloud-server",
+        may: &["veilcloud-domain", "veilcloud-api", "veilcloud-workers", "veilcloud-embedded"],
+        must_not: &[],
+    },
+    Room {
+        package: "veilcloud-sdk-rust",
+        may: &["veilcloud-proto", "veilcore", "veilsign", "veilvault"],
+        must_not: &["rusqlite", "axum"],
+    },
+    Room {
+        package: "veilcloud-cli",
+        may: &["veilcloud-sdk-rust"],
+        must_not: &["tonic", "prost", "age", "opaque-ke"],
+    },
+    Room {
+        package: "veilcloud-tests",
+        may: &["veilcloud-sdk-rust", "veilcloud-proto", "veilcore", "veilsign", "veilvault"],
+        must_not: &[],
+    },
+    Room { package: "veilcloud-xtask", may: &[], must_not: &[] },
+];
+
+/// Every package has a room, and every import has an arrow.
+pub fn check() -> Result<Findings> {
+    let text = project::output(&mut project::cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--locked",
+    ]))?;
+    let metadata: Value = serde_json::from_str(&text)?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
+    let rooms: BTreeMap<_, _> = ROOMS.iter().map(|r| (r.package, r)).collect();
+    let mut findings = Findings::new();
+    for package in packages {
+        let name = package["name"].as_str().context("a package has a name")?;
+        let Some(room) = rooms.get(name) else {
+            findings.push(format!("{name} has no row in the table of arrows"));
+            continue;
+        };
+        // Development dependencies are judged too: a test that reaches over a wall is a crack in it.
+        for dependency in package["dependencies"].as_array().context("a package has dependencies")? {
+            let import = dependency["name"].as_str().context("a dependency has a name")?;
+            let ours = rooms.contains_key(import) && import != name;
+            if ours && !room.may.contains(&import) {
+                findings.push(format!("{name} imports {import}, which its row does not allow"));
+            }
+            if room.must_not.contains(&import) {
+                findings.push(format!("{name} imports {import}, which its row forbids"));
+            }
+        }
+    }
+    Ok(findings)
+}
