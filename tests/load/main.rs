@@ -1,8 +1,10 @@
 //! Figures beside a peer, in one run on one machine: `cargo xtask load`. What is compared is a small durable write and a
-//! read of it, with audit on, through the same generator, both plaintext on loopback; and sealing a large file.
+//! read of it, with audit on, through the same generator, both plaintext on loopback; sealing a large file; and whether
+//! the time of a login tells who is registered.
 
 mod bao;
 mod http;
+mod login;
 mod ours;
 mod seal;
 
@@ -54,6 +56,7 @@ async fn main() -> Result<()> {
         "ours": ours,
         "openbao": peer,
         "seal": seal::measure()?,
+        "login_start": login::measure().await?,
     });
     fs::create_dir_all(&args.results)?;
     let pretty = serde_json::to_string_pretty(&report)?;

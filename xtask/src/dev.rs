@@ -22,7 +22,8 @@ pub struct Args {
 
 /// Builds server and command line, then becomes the server: Ctrl-C stops it cleanly.
 pub fn run(args: &Args) -> Result<()> {
-    project::step("build", &mut project::cargo(&["build", "--workspace", "--bins", "--locked"]))?;
+    // The same command line as everywhere: another one would unify features anew and build half the tree again.
+    project::step("build", &mut project::cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     let cli = project::binary("veilcloud");
     let folder = cli.parent().context("the target folder has a parent")?;
     eprintln!("\nThe server starts on http://{} with its data in {}.", args.listen, args.data_dir.display());

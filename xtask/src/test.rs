@@ -1,8 +1,12 @@
 //! `cargo xtask test`: every check and every test, in the order in which a mistake is cheapest to find.
 
-use std::{process::Command, time::Instant};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use crate::{codegen, project, services, tidy};
 
@@ -43,6 +47,7 @@ pub fn run(args: &Args) -> Result<()> {
     )?;
     if args.only.is_none() {
         codegen::check()?;
+        dev_starts()?;
     }
     let mut tests = project::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--quiet"]);
     tests.env("PATH", tools.path()?).env("VEILCLOUD_TEST_PYTHON", tools.python_tool("python"));
@@ -51,6 +56,35 @@ pub fn run(args: &Args) -> Result<()> {
     }
     project::step("tests", &mut tests)?;
     eprintln!("==> all green after {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+/// The README's first command: it builds, starts the platform, prints where to go, and stops cleanly.
+fn dev_starts() -> Result<()> {
+    eprintln!("==> cargo xtask dev");
+    let data = std::env::temp_dir().join(format!("veilcloud-dev-{}", std::process::id()));
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("dev").arg("--data-dir").arg(&data);
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).stdin(Stdio::null());
+    let mut dev = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut told = String::new();
+    let mut lines = BufReader::new(dev.stderr.take().context("a pipe")?).lines();
+    // The server's own first line comes last: it says where it serves.
+    for line in lines.by_ref() {
+        let line = line?;
+        told.push_str(&line);
+        if line.contains(" serves http://127.0.0.1:") {
+            break;
+        }
+    }
+    let stopped = project::step("stop it", Command::new("kill").args(["-TERM", &dev.id().to_string()]));
+    let status = dev.wait()?;
+    std::fs::remove_dir_all(&data).ok();
+    stopped?;
+    for said in ["veilcloud register", "veilcloud login", "veilcloud projects create", " serves "] {
+        ensure!(told.contains(said), "cargo xtask dev does not say {said:?}: {told}");
+    }
+    ensure!(status.success(), "cargo xtask dev did not stop cleanly: {status}");
     Ok(())
 }
 
