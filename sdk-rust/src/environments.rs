@@ -66,7 +66,7 @@ impl Environments {
         let answer: pb::CreateEnvironmentResponse =
             self.client.call(&rpc::CREATE_ENVIRONMENT, &request).await?;
         let made = self.read(answer.environment, &rpc::CREATE_ENVIRONMENT)?;
-        self.welcome(made, id, &key).await
+        self.welcome(made, name, id, &key).await
     }
 
     /// All environments, by name.
@@ -148,9 +148,10 @@ impl Environments {
         rpc: &'static Rpc,
     ) -> Result<Environment> {
         let found = times::present(environment, rpc)?;
+        let name = times::name(found.name, rpc)?;
         let project_id: ProjectId = times::id(&found.project_id, rpc)?;
         if project_id != self.project {
-            let subject = format!("environment {}", found.name);
+            let subject = format!("environment {name}");
             return Err(Error::integrity(IntegrityReason::WrongProject, subject));
         }
         let cloned_from = match found.cloned_from_id.as_str() {
@@ -160,7 +161,7 @@ impl Environments {
         Ok(Environment {
             id: times::id(&found.environment_id, rpc)?,
             project_id,
-            name: found.name,
+            name,
             epoch: found.epoch,
             version: found.version,
             etag: Some(found.etag).filter(|etag| !etag.is_empty()),
@@ -172,21 +173,20 @@ impl Environments {
         })
     }
 
-    /// Takes note of an environment that this client has just made.
+    /// Takes note of the environment that this client has just made under this name and id. What the server answers is
+    /// compared with them and otherwise not used: it must not be able to move the pin of another name.
     pub(crate) async fn welcome(
         &self,
         made: Environment,
+        name: &str,
         id: EnvironmentId,
         key: &veilvault::epoch::EpochKey,
     ) -> Result<Environment> {
-        if made.id != id || made.epoch != 1 {
-            return Err(Error::integrity(
-                IntegrityReason::WrongEnvironment,
-                format!("environment {}", made.name),
-            ));
+        if made.id != id || made.name != name || made.epoch != 1 {
+            return Err(Error::integrity(IntegrityReason::WrongEnvironment, format!("environment {name}")));
         }
         self.client.keep_key(id, 1, key);
-        self.client.repin_name(self.project, &made.name, id).await?;
+        self.client.repin_name(self.project, name, id).await?;
         Ok(made)
     }
 }

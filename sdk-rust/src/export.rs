@@ -133,13 +133,17 @@ fn stem(name: &str) -> &str {
     if name == KEYRING_STEM { "keyring@environment" } else { name }
 }
 
-/// Makes a folder for its owner alone; an empty one that exists will do.
+/// Makes a folder for its owner alone. An empty one that exists will do; its rights are its owner's business.
 fn new_folder(path: &Path) -> Result<()> {
-    crate::state::private_dir(path).map_err(Error::local(format!("make {}", path.display())))?;
-    let mut entries = fs::read_dir(path).map_err(Error::local(format!("read {}", path.display())))?;
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => Err(Error::invalid("folder", format!("{} is not empty", path.display()))),
+    match fs::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid("folder", format!("{} is not empty", path.display()))),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            crate::state::make_private(path).map_err(Error::local(format!("make {}", path.display())))
+        }
+        Err(e) => Err(Error::local(format!("read {}", path.display()))(e)),
     }
 }
 
@@ -215,6 +219,20 @@ mod tests {
             let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
             assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_rights_of_a_folder_that_was_there_are_left_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let mode = || fs::metadata(dir.path()).expect("there").permissions().mode() & 0o777;
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened up");
+        new_folder(dir.path()).expect("an empty one will do");
+        assert_eq!(mode(), 0o755);
+        fs::write(dir.path().join("file"), "mine").expect("written");
+        assert!(matches!(new_folder(dir.path()), Err(Error::Invalid { .. })));
+        assert_eq!(mode(), 0o755, "and one that is refused all the more");
     }
 
     #[test]

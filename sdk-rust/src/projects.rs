@@ -5,7 +5,7 @@ use veilcloud_proto::projects::v1 as pb;
 use veilcore::id::{AccountId, ProjectId};
 
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::{Error, IntegrityReason, Result};
 use crate::times;
 use crate::transport::rpc::{self, Rpc};
 
@@ -48,13 +48,14 @@ impl Projects {
     pub async fn create(&self, name: &str) -> Result<Project> {
         let request = pb::CreateProjectRequest { name: name.to_owned(), request_id: times::request_id() };
         let answer: pb::CreateProjectResponse = self.client.call(&rpc::CREATE_PROJECT, &request).await?;
-        read(answer.project, &rpc::CREATE_PROJECT)
+        let made = read(answer.project, &rpc::CREATE_PROJECT)?;
+        self.named(made, name, false).await
     }
 
     /// All projects, by name.
     ///
     /// # Errors
-    /// What the server says.
+    /// [`Error::Integrity`] with [`IntegrityReason::WrongProject`] as in [`Projects::by_name`], or what the server says.
     pub async fn list(&self) -> Result<Vec<Project>> {
         self.pages("").await
     }
@@ -70,19 +71,33 @@ impl Projects {
         if project.id == id { Ok(project) } else { Err(Error::BadAnswer { rpc: rpc::GET_PROJECT.path }) }
     }
 
-    /// A project by its name.
+    /// A project by its name. The first time the server is believed; from then on a name that leads to another project
+    /// is refused.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::Integrity`] with [`IntegrityReason::WrongProject`].
     pub async fn by_name(&self, name: &str) -> Result<Project> {
         let found = self.pages(name).await?.into_iter().find(|project| project.name == name);
-        found.ok_or_else(|| Error::NotFound { what: "project", name: name.to_owned() })
+        let found = found.ok_or_else(|| Error::NotFound { what: "project", name: name.to_owned() })?;
+        let account = self.client.session_in_use().await?.account();
+        self.client.pin_project(account, name, found.id).await?;
+        Ok(found)
+    }
+
+    /// Forgets where a name leads, so that another project of this name is accepted. Right after somebody deleted or
+    /// renamed it elsewhere and made it anew; wrong in every other case. Asks no server.
+    ///
+    /// # Errors
+    /// [`Error::NotLoggedIn`]; [`Error::Local`].
+    pub async fn forget(&self, name: &str) -> Result<()> {
+        let account = self.client.session_in_use().await?.account();
+        self.client.forget_project_name(account, name).await
     }
 
     /// Renames a project.
     ///
     /// # Errors
-    /// [`Error::Api`] with `PROJECT_NAME_TAKEN` or `FIELD_INVALID`.
+    /// [`Error::Api`] with `PROJECT_NAME_TAKEN` or `FIELD_INVALID`; [`Error::Integrity`] when the server renamed another.
     pub async fn rename(&self, project: &Project, name: &str) -> Result<Project> {
         let request = pb::UpdateProjectRequest {
             project_id: project.id.to_string(),
@@ -91,7 +106,11 @@ impl Projects {
             request_id: times::request_id(),
         };
         let answer: pb::UpdateProjectResponse = self.client.call(&rpc::UPDATE_PROJECT, &request).await?;
-        read(answer.project, &rpc::UPDATE_PROJECT)
+        let renamed = read(answer.project, &rpc::UPDATE_PROJECT)?;
+        if renamed.id != project.id {
+            return Err(Error::integrity(IntegrityReason::WrongProject, format!("project {name}")));
+        }
+        self.named(renamed, name, true).await
     }
 
     /// Deletes a project with all its environments and their content. Cannot be undone.
@@ -105,14 +124,31 @@ impl Projects {
         self.client.forget_project(project.id).await
     }
 
+    /// Takes note of a project that this client has just given a name.
+    async fn named(&self, project: Project, name: &str, renamed: bool) -> Result<Project> {
+        if project.name != name {
+            return Err(Error::integrity(IntegrityReason::WrongProject, format!("project {name}")));
+        }
+        let account = self.client.session_in_use().await?.account();
+        self.client.repin_project(account, name, project.id, renamed).await?;
+        Ok(project)
+    }
+
+    /// Every project, or those of a name; none whose name has led elsewhere before.
     async fn pages(&self, name: &str) -> Result<Vec<Project>> {
+        // Read before the server is asked: another process may move a pin on meanwhile.
+        let pins = self.client.pins().await?;
+        let account = self.client.fresh_session().await?.account();
         let mut projects = Vec::new();
         let mut page_token = String::new();
         for _ in 0..PAGES_MAX {
             let request = pb::ListProjectsRequest { page_size: PAGE_SIZE, page_token, name: name.to_owned() };
             let answer: pb::ListProjectsResponse = self.client.call(&rpc::LIST_PROJECTS, &request).await?;
             for project in answer.projects {
-                projects.push(read(Some(project), &rpc::LIST_PROJECTS)?);
+                let project = read(Some(project), &rpc::LIST_PROJECTS)?;
+                pins.judge_project(account, &project.name, project.id)
+                    .map_err(|reason| Error::integrity(reason, format!("project {}", project.name)))?;
+                projects.push(project);
             }
             page_token = answer.next_page_token;
             if page_token.is_empty() {
@@ -128,9 +164,12 @@ fn read(project: Option<pb::Project>, rpc: &'static Rpc) -> Result<Project> {
     let project = times::present(project, rpc)?;
     Ok(Project {
         id: times::id(&project.project_id, rpc)?,
-        name: project.name,
+        name: times::name(project.name, rpc)?,
         owner_id: times::id(&project.owner_id, rpc)?,
         created_at: times::required(project.created_at, rpc)?,
         environment_count: project.environment_count,
     })
 }
+
+#[cfg(test)]
+mod tests;

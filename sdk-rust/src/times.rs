@@ -1,4 +1,4 @@
-//! Times and ids as they stand in messages.
+//! Times, ids and names as they stand in messages.
 
 use prost_types::Timestamp;
 use rand_core::{OsRng, RngCore};
@@ -34,6 +34,21 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, rpc: &'static Rpc) -> Result<
     text.parse().map_err(|_| Error::BadAnswer { rpc: rpc.path })
 }
 
+/// Longest name of a project or environment, in bytes.
+const NAME_LEN_MAX: usize = 63;
+
+/// A name of the contract, `[a-z0-9][a-z0-9._-]{0,62}` without `..`. Names become file names and are shown to people,
+/// so nothing else gets in, whatever the server says.
+pub(crate) fn name(text: String, rpc: &'static Rpc) -> Result<String> {
+    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let well_formed = bytes.len() <= NAME_LEN_MAX
+        && bytes.first().is_some_and(alphanumeric)
+        && bytes.iter().all(|byte| alphanumeric(byte) || matches!(byte, b'.' | b'_' | b'-'))
+        && !text.contains("..");
+    if well_formed { Ok(text) } else { Err(Error::BadAnswer { rpc: rpc.path }) }
+}
+
 /// A field of the contract that is always there.
 pub(crate) fn present<T>(field: Option<T>, rpc: &'static Rpc) -> Result<T> {
     field.ok_or(Error::BadAnswer { rpc: rpc.path })
@@ -49,4 +64,40 @@ pub(crate) fn random_uuid() -> uuid::Uuid {
 /// A fresh request id: repeats of the request carry the same one.
 pub(crate) fn request_id() -> String {
     random_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::rpc;
+
+    #[test]
+    fn a_name_of_the_server_is_one_of_the_contract_or_none() {
+        let long = "a".repeat(NAME_LEN_MAX);
+        for good in ["a", "0", "my-app", "a.b_c-d", "me.key", &long] {
+            assert_eq!(name(good.to_owned(), &rpc::LIST_PROJECTS).expect("a name"), good);
+        }
+        let longer = "a".repeat(NAME_LEN_MAX + 1);
+        for bad in [
+            "",
+            "..",
+            "../x",
+            "/etc/cron.d",
+            "a/b",
+            "a..b",
+            ".a",
+            "-a",
+            "A",
+            "a b",
+            "a\n",
+            "\u{1b}[2J",
+            "\u{e4}",
+            &longer,
+        ] {
+            assert!(
+                matches!(name(bad.to_owned(), &rpc::LIST_PROJECTS), Err(Error::BadAnswer { .. })),
+                "{bad:?}"
+            );
+        }
+    }
 }

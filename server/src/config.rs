@@ -95,6 +95,14 @@ section! {
         /// Most connections at once; one more is closed when it is accepted.
         max_connections: usize, "http.max_connections", "VEILCLOUD_MAX_CONNECTIONS", "4096", "connections",
             range 1..=1_000_000, "0.1.0";
+        /// Most connections at once from one address (an IPv6 network of 64 bits is one); one more is closed when it is
+        /// accepted. The addresses of http.trusted_proxies are not counted.
+        max_connections_per_address: usize, "http.max_connections_per_address",
+            "VEILCLOUD_MAX_CONNECTIONS_PER_ADDRESS", "256", "connections", range 1..=1_000_000, "0.1.0";
+        /// Most bytes of request bodies held at once, all callers together; one address holds a quarter of it at most.
+        /// A request that finds no room is refused at once (RATE_LIMITED) and may come back a second later.
+        max_body_bytes_in_flight: usize, "http.max_body_bytes_in_flight", "VEILCLOUD_MAX_BODY_BYTES_IN_FLIGHT",
+            "268435456", "bytes", range 8_388_608..=1_099_511_627_776, "0.1.0";
         /// Longest time until an answer begins. A client's shorter deadline wins.
         request_timeout_ms: u64, "http.request_timeout_ms", "VEILCLOUD_REQUEST_TIMEOUT_MS", "30000", "milliseconds",
             range 100..=3_600_000, "0.1.0";
@@ -166,17 +174,25 @@ section! {
 }
 
 section! {
-    /// Rate limits of callers without an account, and of everything that guesses at passwords and recovery codes.
+    /// Rate limits of callers without an account, of everything that guesses at passwords and recovery codes, and of
+    /// upload chunks.
     Limits {
-        /// Calls that try a password or a recovery code, from one address (an IPv6 network of 64 bits is one).
+        /// Calls that try a password or a recovery code, from one address (an IPv6 network of 64 bits is one). An IPv6
+        /// network of 48 bits has eight times as many for all its addresses together.
         guarded_per_minute_per_address: u32, "limits.guarded_per_minute_per_address",
             "VEILCLOUD_GUARDED_PER_MINUTE_PER_ADDRESS", "30", "calls a minute", range 1..=100_000, "0.1.0";
-        /// Calls that try a password or a recovery code, for one e-mail address, from wherever they come.
+        /// Calls that try a password or a recovery code, for one e-mail address from one address, so that nobody locks
+        /// out somebody elsewhere. From all addresses together there are ten times as many for one e-mail address.
         guarded_per_minute_per_email: u32, "limits.guarded_per_minute_per_email",
             "VEILCLOUD_GUARDED_PER_MINUTE_PER_EMAIL", "10", "calls a minute", range 1..=100_000, "0.1.0";
-        /// Rate tokens of callers without an account, from one address.
+        /// Rate tokens of callers without an account, from one address. A refused request (malformed, without a good
+        /// credential) costs one too.
         anonymous_per_minute_per_address: u32, "limits.anonymous_per_minute_per_address",
             "VEILCLOUD_ANONYMOUS_PER_MINUTE_PER_ADDRESS", "600", "tokens a minute", range 1..=1_000_000, "0.1.0";
+        /// Chunks of uploads that one account may put, whatever its tier: they cost no rate tokens. At most 983280 bytes
+        /// each.
+        chunks_per_minute: u32, "limits.chunks_per_minute", "VEILCLOUD_CHUNKS_PER_MINUTE", "6000", "chunks a minute",
+            range 1..=1_000_000, "0.1.0";
     }
 }
 

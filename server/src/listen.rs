@@ -1,7 +1,13 @@
 //! The accept loop of a port: connection cap, TLS, HTTP/1.1 and HTTP/2 with bounds on everything a client may make us
 //! hold or wait for, connection age, drain. Who calls: the roles `api` and admin. No request is looked at here.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, service::service_fn};
@@ -23,6 +29,7 @@ use veilcloud_api::PeerAddr;
 
 use crate::{
     config::Http,
+    crowd::{Crowd, Seat},
     tls::{Tls, handshake_failed},
 };
 
@@ -48,6 +55,10 @@ pub struct Options {
     pub port: &'static str,
     /// Most connections at once.
     pub max_connections: usize,
+    /// Most connections at once from one address.
+    pub max_per_address: usize,
+    /// Addresses that [`Options::max_per_address`] does not bind: proxies, which speak for many.
+    pub uncounted: Vec<IpAddr>,
     /// Longest handshake, and longest wait for the first bytes.
     pub handshake_timeout: Duration,
     /// Age at which a connection is told to finish, give or take a tenth.
@@ -96,6 +107,7 @@ impl Port {
         let port = options.port;
         let grace = options.grace;
         let room = Arc::new(Semaphore::new(options.max_connections));
+        let crowd = Crowd::new(options.max_per_address, options.uncounted.clone());
         let shared = Arc::new(Shared { options, http, tls, router, stop: stop.clone() });
         let connections = TaskTracker::new();
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
@@ -108,13 +120,20 @@ impl Port {
                     continue;
                 }
             };
-            let Ok(permit) = room.clone().try_acquire_owned() else {
-                metrics::counter!("veilcloud_connections_refused_total", "port" => port, "reason" => "full")
+            let refused = |reason: &'static str| {
+                metrics::counter!("veilcloud_connections_refused_total", "port" => port, "reason" => reason)
                     .increment(1);
+            };
+            let Some(seat) = crowd.enter(peer.ip()) else {
+                refused("address");
+                continue;
+            };
+            let Ok(permit) = room.clone().try_acquire_owned() else {
+                refused("full");
                 continue;
             };
             metrics::counter!("veilcloud_connections_total", "port" => port).increment(1);
-            connections.spawn(shared.clone().connection(stream, peer, permit));
+            connections.spawn(shared.clone().connection(stream, peer, (permit, seat)));
         }
         // Closed before the wait: a new client is refused at once instead of waiting for a server that leaves.
         drop(listener);
@@ -125,14 +144,19 @@ impl Port {
 }
 
 impl Shared {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: (OwnedSemaphorePermit, Seat),
+    ) {
         let open = metrics::gauge!("veilcloud_connections", "port" => self.options.port);
         open.increment(1.0);
         // Answers are written whole; waiting to fill a segment would only add latency.
         drop(stream.set_nodelay(true));
         self.greet(stream, peer).await;
         open.decrement(1.0);
-        drop(permit);
+        drop(place);
     }
 
     async fn greet(&self, stream: TcpStream, peer: SocketAddr) {
@@ -245,4 +269,39 @@ fn builder(http: &Http) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(http.keepalive_interval_s))
         .keep_alive_timeout(Duration::from_secs(http.keepalive_timeout_s));
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::config::{Config, Given};
+
+    #[tokio::test]
+    async fn one_address_gets_its_connections_and_one_more_is_closed() {
+        let given = Given { file: None, env: &Default::default(), flags: Default::default() };
+        let (config, _) = Config::load(&given).unwrap();
+        let options = Options {
+            port: "test",
+            max_connections: 10,
+            max_per_address: 2,
+            uncounted: Vec::new(),
+            handshake_timeout: Duration::from_secs(60),
+            max_age: Duration::from_secs(60),
+            grace: Duration::from_secs(1),
+        };
+        let port = Port::bind("127.0.0.1:0".parse().unwrap(), options, &config.http, None).await.unwrap();
+        let address = port.address().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(port.serve(Router::new(), stop.clone()));
+        let first = TcpStream::connect(address).await.unwrap();
+        let second = TcpStream::connect(address).await.unwrap();
+        let mut third = TcpStream::connect(address).await.unwrap();
+        // Accepted in order: when the third is closed, the first two are counted.
+        assert!(matches!(third.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+        drop((first, second));
+        stop.cancel();
+        assert!(serving.await.unwrap());
+    }
 }

@@ -4,6 +4,7 @@
 mod address;
 mod admin;
 mod config;
+mod crowd;
 mod folder;
 mod keys;
 mod listen;

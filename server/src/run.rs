@@ -156,6 +156,8 @@ async fn bind_admin(config: &Config) -> Result<Port, StartError> {
     let options = Options {
         port: "admin",
         max_connections: ADMIN_CONNECTIONS_MAX,
+        max_per_address: ADMIN_CONNECTIONS_MAX,
+        uncounted: Vec::new(),
         handshake_timeout: Duration::from_millis(config.tls.handshake_timeout_ms),
         max_age: Duration::from_secs(config.http.max_connection_age_s),
         grace: ADMIN_GRACE,

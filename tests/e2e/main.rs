@@ -12,6 +12,7 @@ mod recovery;
 mod rest;
 mod sessions;
 mod terminal;
+mod tls;
 
 #[path = "../security/mod.rs"]
 mod security;

@@ -157,3 +157,34 @@ fn a_key_of_an_older_epoch_is_refused() {
     assert_eq!(ran.code, INTEGRITY, "{}", ran.stderr);
     assert!(["EPOCH_ROLLED_BACK", "ROLLED_BACK"].contains(&ran.reason().as_str()), "{}", ran.stderr);
 }
+
+#[test]
+fn two_projects_that_swap_their_names_are_refused_until_they_are_forgotten() {
+    let (mut server, alice) = scene();
+    alice.ok(&["projects", "create", "other"]);
+    alice.ok_with(&["storage", "put", "other", "production", "-"], b"ENV=other\n");
+    edit(&mut server, |db| {
+        for (from, to) in [("my-app", "spare"), ("other", "my-app"), ("spare", "other")] {
+            let sql = format!("UPDATE projects SET name = '{to}' WHERE name = ?1");
+            run(db, &sql, from);
+        }
+    });
+    alice.refused(&["storage", "get", "my-app", "production"], INTEGRITY, "WRONG_PROJECT");
+    alice.refused(&["run", "my-app", "production", "--", "env"], INTEGRITY, "WRONG_PROJECT");
+    alice.refused(&["projects", "list"], INTEGRITY, "WRONG_PROJECT");
+    for name in ["my-app", "other"] {
+        alice.ok(&["projects", "forget", name, "--yes"]);
+    }
+    assert_eq!(alice.ok(&["storage", "get", "my-app", "production"]).stdout, b"ENV=other\n");
+}
+
+#[test]
+fn an_environment_that_is_said_to_be_missing_is_not_made_anew() {
+    let (mut server, alice) = scene();
+    edit(&mut server, |db| run(db, "UPDATE environments SET name = 'hidden' WHERE name = ?1", "production"));
+    let put = ["--output", "json", "storage", "put", "my-app", "production", "-"];
+    let ran = alice.run_with(&put, b"A=1\n");
+    assert_eq!((ran.code, ran.reason()), (INTEGRITY, "ROLLED_BACK".to_owned()), "{}", ran.stderr);
+    edit(&mut server, |db| run(db, "UPDATE environments SET name = 'production' WHERE name = ?1", "hidden"));
+    assert_eq!(alice.ok(&["storage", "get", "my-app", "production"]).stdout, b"ENV=production\nN=3\n");
+}

@@ -47,6 +47,7 @@ impl Ran {
 pub struct Machine {
     endpoint: String,
     config: PathBuf,
+    trusted: Option<String>,
     _own: Option<TempDir>,
 }
 
@@ -54,7 +55,14 @@ impl Machine {
     /// A machine that never met the server.
     pub fn new(endpoint: &str) -> Self {
         let own = TempDir::new().expect("a temporary folder");
-        Self { endpoint: endpoint.to_owned(), config: own.path().join("config"), _own: Some(own) }
+        let config = own.path().join("config");
+        Self { endpoint: endpoint.to_owned(), config, trusted: None, _own: Some(own) }
+    }
+
+    /// The same machine, trusting the certificate in this file.
+    pub fn trusting(mut self, certificate: &str) -> Self {
+        self.trusted = Some(certificate.to_owned());
+        self
     }
 
     /// A machine on which a fresh account is registered and logged in; its recovery kit lies in the config folder.
@@ -81,7 +89,8 @@ impl Machine {
 
     /// The same machine against another endpoint.
     pub fn at(&self, endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), config: self.config.clone(), _own: None }
+        let (config, trusted) = (self.config.clone(), self.trusted.clone());
+        Self { endpoint: endpoint.to_owned(), config, trusted, _own: None }
     }
 
     /// The config folder.
@@ -102,6 +111,9 @@ impl Machine {
             .env("VEILCLOUD_ENDPOINT", &self.endpoint)
             .env("VEILCLOUD_CONFIG_DIR", &self.config)
             .args(args);
+        if let Some(trusted) = &self.trusted {
+            command.env("VEILCLOUD_CA_CERT", trusted);
+        }
         command
     }
 

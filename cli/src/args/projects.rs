@@ -39,6 +39,18 @@ pub enum ProjectsCommand {
         /// Its new name
         name: String,
     },
+    /// Forget which project a name leads to
+    ///
+    /// Needed only when a project was deleted or renamed elsewhere and made anew under the same name: this machine
+    /// then refuses the new one, because a lying server would look the same.
+    #[command(before_help = "Examples:\n  veilcloud projects forget my-app\n")]
+    Forget {
+        /// Project
+        project: String,
+        /// Do not ask to type the name
+        #[arg(long)]
+        yes: bool,
+    },
     /// Delete a project with all its environments, for good
     #[command(
         before_help = "Examples:\n  veilcloud projects delete my-app\n  veilcloud projects delete my-app --yes\n"

@@ -1,30 +1,30 @@
 //! Accounts and sessions. Passwords and codes are asked for before anything is sent.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 use veilcloud_sdk::RecoveryCode;
 
+use super::handover::Handover;
 use super::kit::{self, Kit};
 use super::show;
 use crate::args::account as args;
 use crate::context::Context;
 use crate::ui::error::Failure;
 use crate::ui::exit::Exit;
-use crate::ui::output::say;
 use crate::ui::prompt::secret_line;
 
 pub async fn register(context: &Context, args: args::Register) -> Result<Exit, Failure> {
     let password = context.prompt.new_password("New password", args.password_stdin)?;
-    let kit = reserve_kit(context, args.recovery_file)?;
+    let mut handover = Handover::new(context, &args.email, reserve_kit(context, args.recovery_file)?);
     let client = context.client()?;
-    let registered = client.register(&args.email, &password).await?;
-    let saved = hand_over(context, kit, &args.email, &registered.recovery_code);
-    context.remember(&args.email)?;
+    let outcome = client.register_with(&args.email, &password, |code| handover.keep(code)).await;
+    let registered = handover.settle(outcome)?;
     let mut value = json!({ "account_id": registered.account_id.to_string(), "email": args.email });
     let mut lines = vec![("account", args.email.clone()), ("id", registered.account_id.to_string())];
-    show_code(&mut value, &mut lines, saved.as_deref(), &registered.recovery_code);
+    handover.show(&mut value, &mut lines, &registered.recovery_code);
     context.output.object(&value, &lines)?;
+    context.remember(&args.email)?;
     context.output.hint(&format!("veilcloud login {}", args.email));
     Ok(Exit::Done)
 }
@@ -77,15 +77,15 @@ pub async fn recover(context: &Context, args: args::Recover) -> Result<Exit, Fai
         }
     };
     let password = context.prompt.new_password("New password", args.password_stdin)?;
-    let kit = reserve_kit(context, args.recovery_file)?;
+    let mut handover = Handover::new(context, &args.email, reserve_kit(context, args.recovery_file)?);
     let client = context.client()?;
-    let fresh = client.recover(&args.email, &code, &password).await?;
-    let saved = hand_over(context, kit, &args.email, &fresh);
-    context.remember(&args.email)?;
+    let outcome = client.recover_with(&args.email, &code, &password, |code| handover.keep(code)).await;
+    let fresh = handover.settle(outcome)?;
     let mut value = json!({ "email": args.email, "recovered": true });
     let mut lines = vec![("account", args.email.clone())];
-    show_code(&mut value, &mut lines, saved.as_deref(), &fresh);
+    handover.show(&mut value, &mut lines, &fresh);
     context.output.object(&value, &lines)?;
+    context.remember(&args.email)?;
     context.output.say("The new password is set and the old recovery code is spent.");
     context.output.hint(&format!("veilcloud login {}", args.email));
     Ok(Exit::Done)
@@ -167,37 +167,4 @@ fn reserve_kit(context: &Context, file: Option<PathBuf>) -> Result<Option<Kit>, 
         }
     };
     if file.as_os_str().is_empty() { Ok(None) } else { Kit::reserve(&file).map(Some) }
-}
-
-/// Writes the kit; where that fails the code must be shown, because there will never be another look at it.
-fn hand_over(context: &Context, kit: Option<Kit>, email: &str, code: &RecoveryCode) -> Option<PathBuf> {
-    let mut kit = kit?;
-    match kit.write(email, &context.endpoint.value, code) {
-        Ok(()) => Some(kit.path().to_owned()),
-        Err(failure) => {
-            say(&format!("warning: {}; the code is shown instead", failure.message));
-            None
-        }
-    }
-}
-
-fn show_code(
-    value: &mut serde_json::Value,
-    lines: &mut Vec<(&'static str, String)>,
-    saved: Option<&Path>,
-    code: &RecoveryCode,
-) {
-    match saved {
-        Some(path) => {
-            value["recovery_file"] = json!(path.display().to_string());
-            lines.push(("recovery kit", format!("{} (keep it off this machine)", path.display())));
-        }
-        None => {
-            value["recovery_code"] = json!(code.expose_text().as_str());
-            lines.push((
-                "recovery code",
-                format!("{} (shown this once: write it down)", code.expose_text().as_str()),
-            ));
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! The recovery kit: the code with what it is for, in a new file that only its owner can read. The file is
-//! reserved before the account changes, so that a code is never made that cannot be written down.
+//! written before the account changes, so that a code is never in force that was not written down, and goes again
+//! when the account did not change.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use veilcloud_sdk::RecoveryCode;
@@ -16,7 +17,7 @@ const CODE_LABEL: &str = "Recovery code:";
 /// Longest kit read back, in bytes.
 const KIT_LEN_MAX: u64 = 16 * 1024;
 
-/// A reserved file; removed again when nothing was written to it.
+/// A reserved file; removed again when nothing was written to it, or what was written is worth nothing.
 pub struct Kit {
     path: PathBuf,
     file: File,
@@ -45,7 +46,7 @@ impl Kit {
         &self.path
     }
 
-    pub fn write(&mut self, email: &str, endpoint: &str, code: &RecoveryCode) -> Result<(), Failure> {
+    pub fn write(&mut self, email: &str, endpoint: &str, code: &RecoveryCode) -> io::Result<()> {
         let text = Zeroizing::new(format!(
             "VeilCloud recovery kit\n\nAccount: {email}\nServer: {endpoint}\n{CODE_LABEL} {}\n\n\
              Keep this where only you find it. Whoever has the code can set a new password and read\n\
@@ -53,10 +54,16 @@ impl Kit {
              To use it: veilcloud recover {email} --recovery-code-file THIS-FILE\n",
             code.expose_text().as_str()
         ));
-        let fault = |fault| Failure::local(&format!("write {}", self.path.display()), &fault);
+        let fault =
+            |fault: io::Error| io::Error::new(fault.kind(), format!("{}: {fault}", self.path.display()));
         self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all()).map_err(fault)?;
         self.written = true;
         Ok(())
+    }
+
+    /// The code in it opens nothing: the file goes.
+    pub fn discard(&mut self) {
+        self.written = false;
     }
 }
 
@@ -87,6 +94,22 @@ mod tests {
         let path = dir.path().join("kit.txt");
         drop(Kit::reserve(&path).unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_kit_whose_code_opens_nothing_goes_and_any_other_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = RecoveryCode::parse("810M4-GT48N-34EJ2-9995M-RKAE9-WMCJ").unwrap();
+        for (discarded, stays) in [(false, true), (true, false)] {
+            let path = dir.path().join(format!("kit-{discarded}.txt"));
+            let mut kit = Kit::reserve(&path).unwrap();
+            kit.write("alice@example.com", "https://host.example", &code).unwrap();
+            if discarded {
+                kit.discard();
+            }
+            drop(kit);
+            assert_eq!(path.exists(), stays);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod envs;
 mod exchange;
+mod handover;
 mod kit;
 mod projects;
 mod run;

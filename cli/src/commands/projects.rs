@@ -14,6 +14,7 @@ pub async fn manage(context: &Context, args: Projects) -> Result<Exit, Failure> 
         ProjectsCommand::List => list(context).await?,
         ProjectsCommand::Show { project } => show_one(context, &project).await?,
         ProjectsCommand::Rename { project, name } => rename(context, &project, &name).await?,
+        ProjectsCommand::Forget { project, yes } => forget(context, &project, yes).await?,
         ProjectsCommand::Delete { project, yes } => delete(context, &project, yes).await?,
     }
     Ok(Exit::Done)
@@ -68,4 +69,13 @@ async fn delete(context: &Context, name: &str, yes: bool) -> Result<(), Failure>
     let (client, project) = context.project(name).await?;
     client.projects().delete(&project).await?;
     context.output.done(&json!({ "name": name, "deleted": true }), &format!("deleted project {name}"))
+}
+
+async fn forget(context: &Context, name: &str, yes: bool) -> Result<(), Failure> {
+    let act = format!("this machine will accept any project that the server calls {name} next");
+    context.prompt.confirm(&act, name, yes)?;
+    context.client()?.projects().forget(name).await?;
+    context
+        .output
+        .done(&json!({ "name": name, "forgotten": true }), &format!("forgot what was seen of {name}"))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use veilcloud_sdk::{Error, ErrorKind, IntegrityReason};
 
 use super::exit::Exit;
-use super::output::say;
+use super::output::{escaped, plain, say};
 use super::style;
 use crate::interrupt::Signal;
 
@@ -68,16 +68,16 @@ impl Failure {
                 "exit_code": self.exit.code(),
                 "trace_id": self.trace_id,
             }});
-            say(&error.to_string());
+            say(&escaped(&error.to_string()));
             return;
         }
-        say(&format!("{} {}", style::red("error:"), self.message));
-        say(&format!("  reason: {}", self.reason));
+        say(&format!("{} {}", style::red("error:"), plain(&self.message)));
+        say(&format!("  reason: {}", plain(&self.reason)));
         if let Some(remedy) = &self.remedy {
-            say(&format!("  try: {remedy}"));
+            say(&format!("  try: {}", plain(remedy)));
         }
         if let Some(trace_id) = &self.trace_id {
-            say(&format!("  trace: {trace_id}"));
+            say(&format!("  trace: {}", plain(trace_id)));
         }
     }
 }
@@ -109,6 +109,12 @@ fn remedy_of(error: &Error) -> String {
             "veilcloud login, or a --config-dir of its own for each server".to_owned()
         }
         Error::Integrity { reason: IntegrityReason::WrongEnvironment, .. } => {
+            format!("{} (veilcloud envs forget)", error.remedy())
+        }
+        Error::Integrity { reason: IntegrityReason::WrongProject, .. } => {
+            format!("{} (veilcloud projects forget)", error.remedy())
+        }
+        Error::Integrity { reason: IntegrityReason::RolledBack, .. } => {
             format!("{} (veilcloud envs forget)", error.remedy())
         }
         Error::Network { .. } => {

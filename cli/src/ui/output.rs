@@ -18,6 +18,23 @@ pub fn write(bytes: &[u8]) -> Result<(), Failure> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|fault| Failure::output(&fault))
 }
 
+/// Text for a terminal: what a server put into it must not move the cursor or change a title.
+pub fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+/// JSON for a terminal: serde leaves DEL and the C1 controls in strings as they are. Line breaks between values stay.
+pub fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for mark in json.chars() {
+        match mark.is_control() && mark != '\n' {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(mark))),
+            false => text.push(mark),
+        }
+    }
+    text
+}
+
 /// What the person asked to see.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -36,7 +53,7 @@ impl Output {
     /// The next step, for whoever sits at the terminal.
     pub fn hint(&self, command: &str) {
         if io::stderr().is_terminal() {
-            self.say(&format!("next: {}", super::style::bold(command)));
+            self.say(&format!("next: {}", super::style::bold(&plain(command))));
         }
     }
 
@@ -46,7 +63,7 @@ impl Output {
     }
 
     pub fn json(&self, value: &Value) -> Result<(), Failure> {
-        write(format!("{value:#}\n").as_bytes())
+        write(escaped(&format!("{value:#}\n")).as_bytes())
     }
 
     /// One object: JSON, or one `name  value` line for each of `lines`.
@@ -55,7 +72,8 @@ impl Output {
             return self.json(value);
         }
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        let text: String = lines.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect();
+        let line = |(name, value): &(&str, String)| format!("{name:width$}  {}\n", plain(value));
+        let text: String = lines.iter().map(line).collect();
         write(text.as_bytes())
     }
 
@@ -82,7 +100,23 @@ impl Output {
         if self.json {
             return self.json(value);
         }
-        self.say(sentence);
+        self.say(&plain(sentence));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_does_not_steer_the_terminal() {
+        let said = "a@b\n\u{1b}]0;title\u{7}\u{9b}2J\u{7f}";
+        assert!(!plain(said).chars().any(char::is_control));
+        assert_eq!(plain("alice@example.com"), "alice@example.com");
+        let value = serde_json::json!({ "email": said });
+        let shown = escaped(&format!("{value:#}"));
+        assert!(!shown.chars().any(|mark| mark.is_control() && mark != '\n'), "{shown:?}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value, "and says the same");
     }
 }

@@ -2,13 +2,15 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::output::plain;
+
 pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head.iter().map(|name| name.to_uppercase()));
     for row in rows {
         // What others named must not move the cursor of whoever lists it.
-        table.add_row(row.iter().map(|cell| cell.replace(char::is_control, "\u{fffd}")));
+        table.add_row(row.iter().map(|cell| plain(cell)));
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim()));
     lines.collect()

@@ -13,8 +13,8 @@ pub enum IntegrityReason {
     /// The seal or keyring seal is malformed or not signed by its author.
     #[error("the seal is not signed by its author")]
     SignatureInvalid,
-    /// Sealed for another project.
-    #[error("this was sealed for another project")]
+    /// Sealed for another project, or the name leads to another project than before.
+    #[error("this belongs to another project")]
     WrongProject,
     /// Sealed for another environment, or the name leads to another environment than before.
     #[error("this belongs to another environment")]
@@ -61,6 +61,9 @@ pub enum IntegrityReason {
     /// The stream ended early.
     #[error("the data ends early")]
     Truncated,
+    /// The server says that bytes were deleted which this machine did not delete. No seal says so.
+    #[error("the server says that its bytes were deleted, which this machine did not do")]
+    Withheld,
     /// Not encrypted to the key of its epoch, or changed afterwards.
     #[error("the data was changed after it was encrypted, or is not encrypted to this key")]
     CiphertextChanged,
@@ -71,7 +74,14 @@ impl IntegrityReason {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::RolledBack | Self::Forked | Self::EpochRolledBack => {
-                "do not use the data; ask the operator whether a backup was restored, and compare with another machine"
+                "do not use the data; ask the operator whether a backup was restored, and compare with another machine; \
+                 forget only what you deleted elsewhere yourself"
+            }
+            Self::WrongProject => {
+                "do not use the data; if you deleted or renamed the project elsewhere and made it anew, forget the old one"
+            }
+            Self::Withheld => {
+                "if you deleted the content on another machine, all is well; if not, tell the operator and write it again"
             }
             Self::WrongEnvironment => {
                 "do not use the data; if you deleted the environment elsewhere and made it anew, forget the old one"
@@ -109,6 +119,7 @@ impl IntegrityReason {
             Self::AuthorUnknown => "author-unknown",
             Self::IdentityMismatch => "identity-mismatch",
             Self::Truncated => "truncated",
+            Self::Withheld => "withheld",
             Self::CiphertextChanged => "ciphertext-changed",
         }
     }

@@ -189,6 +189,17 @@ impl Error {
         }
     }
 
+    /// Whether the server may have done what was asked although no answer says so: the request may have arrived, and
+    /// what came back decides nothing.
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Error::Api(e) => e.kind() == ErrorKind::Server,
+            Error::Network { source, .. } => source.may_have_arrived(),
+            Error::BadAnswer { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The server's name for this request, for its operator.
     pub fn trace_id(&self) -> Option<&str> {
         match self {

@@ -106,6 +106,11 @@ impl NetworkError {
         }
     }
 
+    /// Whether the request may have reached the server.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Proxy { .. } | Self::Lost { .. })
+    }
+
     /// Whether another try may go better: what gRPC calls UNAVAILABLE.
     pub(crate) fn is_transient(&self) -> bool {
         match self {

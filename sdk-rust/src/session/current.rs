@@ -47,7 +47,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NotLoggedIn`], [`Error::OtherEndpoint`], [`Error::Local`].
-    pub(super) async fn session_in_use(&self) -> Result<Arc<Session>> {
+    pub(crate) async fn session_in_use(&self) -> Result<Arc<Session>> {
         if let Some(session) = self.inner().current.get() {
             return Ok(session);
         }
@@ -78,8 +78,15 @@ impl Client {
         Ok(())
     }
 
-    /// Forgets the session here and in the store.
+    /// Forgets the session here and in the store. Waits for a renewal in another task or process, which would otherwise
+    /// put back what was just forgotten.
     pub(crate) async fn forget_session(&self) -> Result<()> {
+        let _guard = self.lock_state().await?;
+        self.forget_session_locked().await
+    }
+
+    /// The same for a caller that holds the store's lock.
+    pub(super) async fn forget_session_locked(&self) -> Result<()> {
         let state = Arc::clone(&self.inner().state);
         self.inner().current.set(None);
         self.inner().keys.clear();

@@ -76,7 +76,8 @@ impl Client {
         let granted = times::present(answer.session, &rpc::LOGIN_FINISH)?;
         let (identity, ark) =
             unlock(&granted.account_id, &answer.account_bundle, &answer.password_wrap, &done.export_key)?;
-        let session = Arc::new(self.session_of(granted, address, identity, holder)?);
+        let refresh_token = times::present(Secret::from_slice(&granted.refresh_token), &rpc::LOGIN_FINISH)?;
+        let session = Arc::new(self.session_of(granted, refresh_token, address, identity, holder)?);
         let guard = self.lock_state().await?;
         self.inner().keys.clear();
         self.adopt(Arc::clone(&session)).await?;
@@ -84,10 +85,11 @@ impl Client {
         Ok((session, ark))
     }
 
-    /// The session of a grant, after login or renewal.
+    /// The session of a grant, after login, where the server draws the refresh token, or renewal, where this client does.
     pub(super) fn session_of(
         &self,
         granted: pb::Session,
+        refresh_token: Secret<32>,
         email: String,
         identity: Identity,
         holder: SigningKey,
@@ -100,7 +102,8 @@ impl Client {
             holder,
             capability: granted.capability,
             expires_at_ms: times::required_ms(granted.expires_at, rpc)?,
-            refresh_token: times::present(Secret::from_slice(&granted.refresh_token), rpc)?,
+            refresh_token,
+            pending_refresh: None,
             session_expires_at_ms: times::required_ms(granted.session_expires_at, rpc)?,
         })
     }

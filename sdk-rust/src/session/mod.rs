@@ -25,6 +25,7 @@ pub use register::Registered;
 const GENERATION: u32 = 1;
 
 /// An open session with its secrets.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) email: String,
     pub(crate) endpoint: String,
@@ -33,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) capability: Vec<u8>,
     pub(crate) expires_at_ms: u64,
     pub(crate) refresh_token: Secret<32>,
+    /// The token that is to follow, from before a renewal is sent until its answer is there.
+    pub(crate) pending_refresh: Option<Secret<32>>,
     pub(crate) session_expires_at_ms: u64,
 }
 

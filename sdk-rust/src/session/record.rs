@@ -14,7 +14,9 @@ use super::Session;
 use crate::error::{Error, Result};
 use crate::state::{SESSION_LEN_MAX, StateStore};
 
-const VERSION: u32 = 1;
+/// Version 1 had no `pending_refresh` and is still read.
+const VERSION: u32 = 2;
+const VERSION_MIN: u32 = 1;
 
 /// The text's fields. Keys and tokens are base64url without padding.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -30,6 +32,8 @@ struct Record {
     capability: String,
     capability_expires_at_ms: u64,
     refresh_token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_refresh: Option<String>,
     session_expires_at_ms: u64,
 }
 
@@ -59,6 +63,7 @@ fn encode(session: &Session) -> Zeroizing<String> {
         capability: BASE64URL_NOPAD.encode(&session.capability),
         capability_expires_at_ms: session.expires_at_ms,
         refresh_token: BASE64URL_NOPAD.encode(session.refresh_token.expose()),
+        pending_refresh: session.pending_refresh.as_ref().map(|next| BASE64URL_NOPAD.encode(next.expose())),
         session_expires_at_ms: session.session_expires_at_ms,
     };
     // Room for all of it at once: a buffer that grows leaves copies of the secret behind.
@@ -69,7 +74,7 @@ fn encode(session: &Session) -> Zeroizing<String> {
 
 fn decode(text: &str) -> Option<Session> {
     let record: Record = serde_json::from_str(text).ok()?;
-    if record.version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&record.version) {
         return None;
     }
     let account = record.account_id.parse().ok()?;
@@ -82,6 +87,10 @@ fn decode(text: &str) -> Option<Session> {
         capability: BASE64URL_NOPAD.decode(record.capability.as_bytes()).ok()?,
         expires_at_ms: record.capability_expires_at_ms,
         refresh_token: secret(&record.refresh_token)?,
+        pending_refresh: match &record.pending_refresh {
+            Some(next) => Some(secret(next)?),
+            None => None,
+        },
         session_expires_at_ms: record.session_expires_at_ms,
     })
 }
@@ -108,6 +117,19 @@ mod tests {
         assert_eq!(after.identity.public_key(), before.identity.public_key());
         assert!(after.holder.seed().ct_eq(&before.holder.seed()));
         assert!(after.refresh_token.ct_eq(&before.refresh_token));
+        assert!(after.pending_refresh.is_none());
+        let before = Session { pending_refresh: Some(Secret::new([9; 32])), ..session(1, 2) };
+        save(&store, &before).expect("saved");
+        let after = load(&store).expect("read").expect("there");
+        assert!(after.pending_refresh.expect("kept").ct_eq(&Secret::new([9; 32])));
+    }
+
+    #[test]
+    fn a_session_of_the_version_before_is_still_one() {
+        let store = MemoryState::new();
+        let old = encode(&session(1, 2)).replace("\"version\":2", "\"version\":1");
+        store.save_session(&old).expect("saved");
+        assert!(load(&store).expect("read").is_some());
     }
 
     #[test]
@@ -120,7 +142,8 @@ mod tests {
             "{}",
             "null",
             &good[1..],
-            &good.replace("\"version\":1", "\"version\":2"),
+            &good.replace("\"version\":2", "\"version\":3"),
+            &good.replace("\"version\":2", "\"version\":0"),
             &good.replace("\"holder\":\"", "\"holder\":\"A"),
         ] {
             store.save_session(bad).expect("saved");

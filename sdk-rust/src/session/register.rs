@@ -1,5 +1,7 @@
 //! Registration: everything the account will ever need is made here and leaves only wrapped.
 
+use std::io;
+
 use rand_core::OsRng;
 use veilcloud_proto::auth::v1 as pb;
 use veilcore::id::AccountId;
@@ -10,7 +12,7 @@ use veilvault::recovery;
 
 use super::{GENERATION, email, login_error};
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secret::{Password, RecoveryCode};
 use crate::times;
 use crate::transport::{blocking, rpc};
@@ -26,11 +28,28 @@ pub struct Registered {
 }
 
 impl Client {
-    /// Registers an account. Does not log in.
+    /// Registers an account. Does not log in. When the answer is lost there may be an account whose recovery code nobody
+    /// has seen: [`Client::register_with`] gives it out before.
     ///
     /// # Errors
-    /// [`crate::Error::Api`] with `EMAIL_TAKEN`, or `PERMISSION_DENIED` where registration is closed.
+    /// As [`Client::register_with`].
     pub async fn register(&self, address: &str, password: &Password) -> Result<Registered> {
+        self.register_with(address, password, |_| Ok(())).await
+    }
+
+    /// Registers an account. Does not log in. `keep` gets the recovery code before the server is asked for the account;
+    /// when it fails, nothing is asked. After an error with [`Error::outcome_unknown`] the account may exist, and the
+    /// code has to be kept; after any other error it is worth nothing.
+    ///
+    /// # Errors
+    /// [`Error::Api`] with `EMAIL_TAKEN`, or `PERMISSION_DENIED` where registration is closed; [`Error::Local`] when
+    /// `keep` fails.
+    pub async fn register_with(
+        &self,
+        address: &str,
+        password: &Password,
+        keep: impl FnOnce(&RecoveryCode) -> io::Result<()>,
+    ) -> Result<Registered> {
         let address = email(address)?;
         let (registration, request) =
             ClientRegistration::start(password.expose(), &mut OsRng).map_err(login_error)?;
@@ -43,18 +62,96 @@ impl Client {
 
         let account = AccountId::from_bytes(times::random_uuid().into_bytes());
         let ark = AccountRootKey::generate(&mut OsRng);
-        let code = recovery::RecoveryCode::generate(&mut OsRng);
+        let code = RecoveryCode(recovery::RecoveryCode::generate(&mut OsRng));
         let identity = Identity::derive(&ark, account, GENERATION);
         let wrapped = |factor: Factor<'_>| wrap(&ark, factor, &account, &mut OsRng).as_bytes().to_vec();
         let request = pb::RegisterFinishRequest {
             email: address,
             registration_upload: done.upload,
             account_id: account.to_string(),
-            account_bundle: identity.account_bundle(&code.verifier()),
+            account_bundle: identity.account_bundle(&code.0.verifier()),
             password_wrap: wrapped(Factor::Password(done.export_key.expose())),
-            recovery_wrap: wrapped(Factor::Recovery(&code)),
+            recovery_wrap: wrapped(Factor::Recovery(&code.0)),
         };
-        let _: pb::RegisterFinishResponse = self.call(&rpc::REGISTER_FINISH, &request).await?;
-        Ok(Registered { account_id: account, recovery_code: RecoveryCode(code) })
+        keep(&code).map_err(Error::local("keep the recovery code"))?;
+        // Once: a second try would be told EMAIL_TAKEN by the first.
+        let _: pb::RegisterFinishResponse = self.call_once(&rpc::REGISTER_FINISH, &request).await?;
+        Ok(Registered { account_id: account, recovery_code: code })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use prost::Message;
+    use veilsign::login::{ServerKeys, server_registration_start};
+    use veilvault::identity::AccountBundle;
+
+    use super::*;
+    use crate::error::NetworkError;
+    use crate::transport::Failure;
+    use crate::transport::fake::{Fake, message, refusal};
+
+    type Answer = Result<Bytes, Failure>;
+
+    /// What a server answers a blinded password with.
+    pub(in crate::session) fn blinded(request: &[u8], email: &str) -> Vec<u8> {
+        server_registration_start(&ServerKeys::generate(&mut OsRng), request, email).expect("32 bytes")
+    }
+
+    pub(in crate::session) fn lost() -> Failure {
+        Failure::Network(NetworkError::Lost { detail: String::new() })
+    }
+
+    fn client(fake: &Fake) -> Client {
+        Client::builder().endpoint("https://host.example").build_with(fake.clone()).expect("a client")
+    }
+
+    /// A server that gives this answer to the last step.
+    fn server(finish: impl Fn(&pb::RegisterFinishRequest) -> Answer + Send + 'static) -> Fake {
+        Fake::answering(move |call| match call.path.rsplit('/').next().unwrap_or_default() {
+            "RegisterStart" => {
+                let request = pb::RegisterStartRequest::decode(call.body.clone()).expect("a request");
+                let registration_response = blinded(&request.registration_request, &request.email);
+                message(&pb::RegisterStartResponse { registration_response })
+            }
+            _ => finish(&pb::RegisterFinishRequest::decode(call.body.clone()).expect("a request")),
+        })
+    }
+
+    #[tokio::test]
+    async fn the_code_is_with_its_owner_before_the_server_is_asked_and_the_server_is_asked_once() {
+        let kept: Arc<Mutex<Option<RecoveryCode>>> = Arc::default();
+        let seen = Arc::clone(&kept);
+        let fake = server(move |request| {
+            let bundle = AccountBundle::verify(&request.account_bundle).expect("a bundle");
+            let code = seen.lock().expect("held").clone().expect("kept before this was sent");
+            assert_eq!(bundle.recovery_verifier, code.0.verifier());
+            Err(lost())
+        });
+        let keep = |code: &RecoveryCode| {
+            *kept.lock().expect("held") = Some(code.clone());
+            Ok(())
+        };
+        let e = client(&fake).register_with("ada@example.org", &"password".into(), keep).await;
+        assert!(e.err().expect("lost").outcome_unknown());
+        assert_eq!(fake.calls().len(), 2, "a second try would meet the first");
+    }
+
+    #[tokio::test]
+    async fn a_code_that_cannot_be_kept_makes_no_account() {
+        let fake = server(|_| panic!("nothing is asked for"));
+        let keep = |_: &RecoveryCode| Err(io::Error::from(io::ErrorKind::StorageFull));
+        let e = client(&fake).register_with("ada@example.org", &"password".into(), keep).await;
+        assert!(matches!(e, Err(Error::Local { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_no_doubt() {
+        let fake = server(|_| Err(refusal("ALREADY_EXISTS", "EMAIL_TAKEN", None)));
+        let e = client(&fake).register("ada@example.org", &"password".into()).await.err().expect("refused");
+        assert!(e.is("EMAIL_TAKEN") && !e.outcome_unknown());
     }
 }

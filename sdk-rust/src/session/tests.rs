@@ -22,6 +22,7 @@ pub(crate) fn session(number: u8, minutes: u64) -> Session {
         capability: vec![number; 100],
         expires_at_ms: NOW_MS + minutes * 60_000,
         refresh_token: Secret::new([number; 32]),
+        pending_refresh: None,
         session_expires_at_ms: NOW_MS + 30 * 24 * 3_600_000,
     }
 }

@@ -109,13 +109,18 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the directory and takes every right of others away.
-pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
+/// Makes the directory, and those above it that are missing, for its owner alone. One that is there stays as it is.
+pub(crate) fn make_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)?;
+    builder.create(dir)
+}
+
+/// Makes the directory and takes every right of others away.
+fn private_dir(dir: &Path) -> io::Result<()> {
+    make_private(dir)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

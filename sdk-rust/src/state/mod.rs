@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 #[cfg(feature = "native")]
 pub use file::FileState;
 #[cfg(feature = "native")]
-pub(crate) use file::private_dir;
+pub(crate) use file::make_private;
 pub use memory::MemoryState;
 
 /// Longest session text a store has to take, in bytes.

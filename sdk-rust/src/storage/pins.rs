@@ -1,4 +1,4 @@
-//! Pins: what this machine has seen of each environment. A server can serve any signed version it ever got; only
+//! Pins: what this machine has seen of each project and environment. A server can serve any signed version it ever got; only
 //! memory shows that it once showed a newer one. What must never happen: a pin that moves back.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
-use veilcore::id::{EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 
 use crate::client::Client;
 use crate::environments::Environment;
@@ -19,9 +19,22 @@ const VERSION: u32 = 1;
 /// The newest that was seen of one environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pin {
+    /// 0: an epoch was seen, and no version yet.
     pub(crate) version: u64,
     pub(crate) digest: [u8; 32],
     pub(crate) epoch: u32,
+    /// This machine deleted the bytes of this version.
+    pub(crate) deleted: bool,
+}
+
+impl Pin {
+    /// What is seen of an environment without a version; version 1 names this digest as its parent.
+    pub(crate) const NO_VERSION: Self = Self { version: 0, digest: [0; 32], epoch: 0, deleted: false };
+
+    /// Whether it was this machine that deleted the bytes of the version shown.
+    pub(crate) fn deleted_here(&self, shown: &Self) -> bool {
+        self.deleted && self.version == shown.version && self.digest == shown.digest
+    }
 }
 
 /// How a version that is shown as the newest relates to the pin.
@@ -38,6 +51,8 @@ pub(crate) enum Relation {
 pub(crate) struct Pins {
     environments: BTreeMap<EnvironmentId, Pin>,
     names: BTreeMap<String, EnvironmentId>,
+    /// By account and name: a state directory may see another login.
+    projects: BTreeMap<String, ProjectId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +61,8 @@ struct Record {
     version: u32,
     environments: BTreeMap<String, PinRecord>,
     names: BTreeMap<String, String>,
+    #[serde(default)]
+    projects: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +71,8 @@ struct PinRecord {
     version: u64,
     digest: String,
     epoch: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
 }
 
 /// Entity tag of a version.
@@ -64,6 +83,24 @@ pub(crate) fn etag(version: u64, digest: &[u8; 32]) -> String {
 impl Pins {
     pub(crate) fn pin(&self, environment: EnvironmentId) -> Option<Pin> {
         self.environments.get(&environment).copied()
+    }
+
+    /// The environment that a name is known to lead to.
+    pub(crate) fn leads_to(&self, project: ProjectId, name: &str) -> Option<EnvironmentId> {
+        self.names.get(&name_key(project, name)).copied()
+    }
+
+    /// Whether a name leads to another project than before.
+    pub(crate) fn judge_project(
+        &self,
+        account: AccountId,
+        name: &str,
+        shown: ProjectId,
+    ) -> Result<(), IntegrityReason> {
+        match self.projects.get(&project_key(account, name)) {
+            Some(known) if *known != shown => Err(IntegrityReason::WrongProject),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the server's description of an environment contradicts what was seen.
@@ -121,8 +158,9 @@ impl Pins {
         }
         let before = *pin;
         if seen.version > pin.version {
-            (pin.version, pin.digest) = (seen.version, seen.digest);
+            (pin.version, pin.digest, pin.deleted) = (seen.version, seen.digest, false);
         }
+        pin.deleted |= seen.deleted && seen.version == pin.version;
         pin.epoch = pin.epoch.max(seen.epoch);
         Ok(*pin != before)
     }
@@ -136,12 +174,14 @@ impl Pins {
     fn encode(&self) -> String {
         let pins = self.environments.iter().map(|(id, pin)| {
             let digest = HEXLOWER.encode(&pin.digest);
-            (id.to_string(), PinRecord { version: pin.version, digest, epoch: pin.epoch })
+            let (version, epoch, deleted) = (pin.version, pin.epoch, pin.deleted);
+            (id.to_string(), PinRecord { version, digest, epoch, deleted })
         });
         let record = Record {
             version: VERSION,
             environments: pins.collect(),
             names: self.names.iter().map(|(name, id)| (name.clone(), id.to_string())).collect(),
+            projects: self.projects.iter().map(|(name, id)| (name.clone(), id.to_string())).collect(),
         };
         serde_json::to_string(&record).expect("strings and numbers are always JSON")
     }
@@ -153,12 +193,15 @@ impl Pins {
         }
         let pin = |(id, pin): (String, PinRecord)| {
             let digest = HEXLOWER.decode(pin.digest.as_bytes()).ok()?.try_into().ok()?;
-            Some((id.parse().ok()?, Pin { version: pin.version, digest, epoch: pin.epoch }))
+            let (version, epoch, deleted) = (pin.version, pin.epoch, pin.deleted);
+            Some((id.parse().ok()?, Pin { version, digest, epoch, deleted }))
         };
         let name = |(name, id): (String, String)| Some((name, id.parse().ok()?));
+        let project = |(name, id): (String, String)| Some((name, id.parse().ok()?));
         Some(Self {
             environments: record.environments.into_iter().map(pin).collect::<Option<_>>()?,
             names: record.names.into_iter().map(name).collect::<Option<_>>()?,
+            projects: record.projects.into_iter().map(project).collect::<Option<_>>()?,
         })
     }
 
@@ -182,6 +225,10 @@ impl Pins {
     }
 }
 
+fn project_key(account: AccountId, name: &str) -> String {
+    format!("{account}/{name}")
+}
+
 fn name_key(project: ProjectId, name: &str) -> String {
     format!("{project}/{name}")
 }
@@ -202,13 +249,19 @@ impl Client {
         .await
     }
 
-    /// Takes note of where a name leads, the first time.
+    /// Takes note of where a name leads, the first time; refuses that it leads elsewhere. Decided under the lock: another
+    /// process may have noted it since the pins were read.
     pub(crate) async fn pin_name(&self, project: ProjectId, name: &str, id: EnvironmentId) -> Result<()> {
-        let key = name_key(project, name);
-        if self.pins().await?.names.contains_key(&key) {
-            return Ok(());
-        }
-        self.change_pins(move |pins| Ok(pins.names.insert(key, id) != Some(id))).await
+        let (key, subject) = (name_key(project, name), format!("environment {name}"));
+        self.change_pins(move |pins| match pins.names.get(&key) {
+            Some(known) if *known != id => Err(Error::integrity(IntegrityReason::WrongEnvironment, subject)),
+            Some(_) => Ok(false),
+            None => {
+                pins.names.insert(key, id);
+                Ok(true)
+            }
+        })
+        .await
     }
 
     /// Takes note of where a name leads from now on: this client has just made the environment.
@@ -228,13 +281,55 @@ impl Client {
         self.change_pins(move |pins| Ok(pins.forget_name(&key))).await
     }
 
-    /// Forgets the environments of a project.
+    /// Takes note of where the name of a project leads, the first time; refuses that it leads elsewhere.
+    pub(crate) async fn pin_project(&self, account: AccountId, name: &str, id: ProjectId) -> Result<()> {
+        let (key, name) = (project_key(account, name), name.to_owned());
+        self.change_pins(move |pins| {
+            pins.judge_project(account, &name, id)
+                .map_err(|reason| Error::integrity(reason, format!("project {name}")))?;
+            Ok(pins.projects.insert(key, id) != Some(id))
+        })
+        .await
+    }
+
+    /// Takes note of where the name of a project leads from now on: this client has just given it that name. `renamed`
+    /// says that the project was there before; a new one that was seen before is an old one in disguise.
+    pub(crate) async fn repin_project(
+        &self,
+        account: AccountId,
+        name: &str,
+        id: ProjectId,
+        renamed: bool,
+    ) -> Result<()> {
+        let (key, subject) = (project_key(account, name), format!("project {name}"));
+        self.change_pins(move |pins| {
+            if !renamed && pins.projects.values().any(|known| *known == id) {
+                return Err(Error::integrity(IntegrityReason::WrongProject, subject));
+            }
+            pins.projects.retain(|_, known| *known != id);
+            pins.projects.insert(key, id);
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Forgets where the name of a project leads. What was seen of its environments stays: they are known by ids that no
+    /// other project has.
+    pub(crate) async fn forget_project_name(&self, account: AccountId, name: &str) -> Result<()> {
+        let key = project_key(account, name);
+        self.change_pins(move |pins| Ok(pins.projects.remove(&key).is_some())).await
+    }
+
+    /// Forgets a project and its environments.
     pub(crate) async fn forget_project(&self, project: ProjectId) -> Result<()> {
         let prefix = name_key(project, "");
         self.change_pins(move |pins| {
+            let before = pins.projects.len();
+            pins.projects.retain(|_, known| *known != project);
             let names: Vec<String> =
                 pins.names.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
-            Ok(names.iter().filter(|key| pins.forget_name(key)).count() > 0)
+            let forgotten = names.iter().filter(|key| pins.forget_name(key)).count();
+            Ok(forgotten > 0 || pins.projects.len() < before)
         })
         .await
     }

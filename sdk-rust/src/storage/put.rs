@@ -10,11 +10,12 @@ use veilvault::envelope::{Sealed, SealedBytes, SealingError, Subject, seal_bytes
 use veilvault::epoch::EpochKey;
 use zeroize::Zeroizing;
 
+use super::pins::Pin;
 use super::upload::Source;
 use super::verify::{Checked, Site, Visit, check};
 use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
 use crate::environments::Environments;
-use crate::error::{Error, Result};
+use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::Project;
 use crate::times;
 use crate::transport::{blocking, rpc};
@@ -125,7 +126,7 @@ impl Storage {
         };
         let checked = check(&info, &visit.site, &visit.session.identity, Some(slot.subject.version))?;
         if checked.seal.digest != sealed.digest {
-            return Err(visit.site.integrity(crate::IntegrityReason::DigestMismatch, slot.subject.version));
+            return Err(visit.site.integrity(IntegrityReason::DigestMismatch, slot.subject.version));
         }
         self.note(&visit.site, &checked).await?;
         Ok(checked.version(&slot.key))
@@ -146,11 +147,18 @@ impl Storage {
         }
     }
 
-    /// Looks at an environment; makes it if there is none.
+    /// Looks at an environment; makes it if there is none and never was one. One that was seen here and is said to be
+    /// missing is not made anew: that would take its pins away, and with them the proof that the server went back.
     pub(super) async fn visit_or_create(&self, project: &Project, name: &str) -> Result<Visit> {
+        // Before the server is asked, and again after it: another process may make or delete it meanwhile.
+        let before = self.client.pins().await?.leads_to(project.id, name);
         match self.visit(project.id, name).await {
             Err(e) if e.is("ENVIRONMENT_NOT_FOUND") => {}
             visit => return visit,
+        }
+        if before.is_some() && before == self.client.pins().await?.leads_to(project.id, name) {
+            let subject = format!("environment {name} was seen here and is said to be missing");
+            return Err(Error::integrity(IntegrityReason::RolledBack, subject));
         }
         match Environments::new(self.client.clone(), project.id).create(name).await {
             Err(e) if !e.is("ENVIRONMENT_EXISTS") => Err(e),
@@ -193,7 +201,8 @@ impl Storage {
             request_id: times::request_id(),
         };
         let _: pb::DeleteBlobResponse = self.client.call(&rpc::DELETE_BLOB, &request).await?;
-        self.note(&visit.site, &head).await
+        let pin = Pin { deleted: true, ..head.pin() };
+        self.client.pin_version(visit.site.environment, name, pin).await
     }
 }
 

@@ -4,11 +4,12 @@
 use veilcloud_proto::projects::v1 as pb;
 use veilcore::id::EnvironmentId;
 
+use super::pins::Pin;
 use super::put::Slot;
 use super::verify::{Checked, Visit};
 use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
 use crate::environments::{Environment, Environments};
-use crate::error::{Error, Result};
+use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::Project;
 use crate::times;
 use crate::transport::rpc;
@@ -65,8 +66,11 @@ impl Environments {
         let answer: pb::CloneEnvironmentResponse =
             self.client.call(&rpc::CLONE_ENVIRONMENT, &request).await?;
         let made = self.read(answer.environment, &rpc::CLONE_ENVIRONMENT)?;
-        self.welcome(made, id, &key).await?;
+        self.welcome(made, to, id, &key).await?;
         let target = storage.visit(self.project, to).await?;
+        if target.environment.id != id {
+            return Err(Error::integrity(IntegrityReason::WrongEnvironment, format!("environment {to}")));
+        }
         let slot = storage.slot(&target, None, &Expect::First).await?;
         storage.reseal(&source, Some(head.seal.version), &target, &slot).await?;
         self.get(to).await
@@ -77,7 +81,8 @@ impl Environments {
     ///
     /// # Errors
     /// [`Error::Api`] with `EPOCH_STALE` when somebody else rotates meanwhile. When the content cannot be sealed
-    /// again after the epoch began, it stays under the old one until the next write.
+    /// again after the epoch began, it stays under the old one until the next write: [`Error::Integrity`] with
+    /// [`IntegrityReason::Withheld`] when the server says that its bytes were deleted and this machine did not do so.
     pub async fn rotate(&self, name: &str) -> Result<Environment> {
         let storage = Storage::new(self.client.clone());
         let before = storage.visit(self.project, name).await?;
@@ -93,22 +98,35 @@ impl Environments {
         };
         let answer: pb::RotateEnvironmentKeyResponse = self.client.call(&rpc::ROTATE_KEY, &request).await?;
         let rotated = self.read(answer.environment, &rpc::ROTATE_KEY)?;
-        if rotated.epoch != epoch || rotated.id != site.environment {
+        if rotated.epoch != epoch || rotated.id != site.environment || rotated.name != name {
             return Err(Error::BadAnswer { rpc: rpc::ROTATE_KEY.path });
         }
         self.client.keep_key(site.environment, epoch, &key);
+        // Also while there is no version: who saw this epoch must not be shown the one before it.
+        let seen = head.as_ref().map_or(Pin::NO_VERSION, Checked::pin);
+        self.client.pin_version(site.environment, name, Pin { epoch, ..seen }).await?;
         if let Some(head) = head {
-            self.begin_epoch(&storage, name, &head, epoch).await?;
+            let deleted_here = before.pins.pin(site.environment).is_some_and(|pin| pin.deleted_here(&seen));
+            self.reseal_head(&storage, name, &head, deleted_here).await?;
         }
         self.get(name).await
     }
 
-    /// Takes note of the new epoch and seals the newest content to it.
-    async fn begin_epoch(&self, storage: &Storage, name: &str, head: &Checked, epoch: u32) -> Result<()> {
-        let pin = super::pins::Pin { epoch, ..head.pin() };
-        self.client.pin_version(head.seal.environment, name, pin).await?;
-        if head.deleted {
+    /// Seals the newest content to the new epoch. That its bytes were deleted is the server's word and in no seal: it is
+    /// believed when this machine deleted them, and told otherwise, since content under the old key is left over then.
+    async fn reseal_head(
+        &self,
+        storage: &Storage,
+        name: &str,
+        head: &Checked,
+        deleted_here: bool,
+    ) -> Result<()> {
+        if head.deleted && deleted_here {
             return Ok(());
+        }
+        if head.deleted {
+            let subject = format!("environment {name} has a new key, its content was not sealed to it");
+            return Err(Error::integrity(IntegrityReason::Withheld, subject));
         }
         let visit = storage.visit(self.project, name).await?;
         let slot = storage.slot(&visit, Some(head), &Expect::Any).await?;

@@ -60,7 +60,7 @@ impl Checked {
     }
 
     pub(super) fn pin(&self) -> Pin {
-        Pin { version: self.seal.version, digest: self.seal.digest, epoch: self.seal.epoch }
+        Pin { version: self.seal.version, digest: self.seal.digest, epoch: self.seal.epoch, deleted: false }
     }
 
     pub(super) fn version(&self, key: &EpochKey) -> Version {
@@ -150,8 +150,10 @@ impl Storage {
         let page = self.versions_page(&visit.site, 1, String::new()).await?;
         let Some(info) = page.versions.first() else {
             return match visit.pins.pin(visit.site.environment) {
-                Some(pin) => Err(visit.site.integrity(IntegrityReason::RolledBack, pin.version)),
-                None => Ok(None),
+                Some(pin) if pin.version > 0 => {
+                    Err(visit.site.integrity(IntegrityReason::RolledBack, pin.version))
+                }
+                _ => Ok(None),
             };
         };
         let head = check(info, &visit.site, &visit.session.identity, None)?;

@@ -24,26 +24,37 @@ impl Client {
         request: &impl Message,
     ) -> Result<A> {
         let body = Bytes::from(request.encode_to_vec());
-        let answer = self.tries(rpc, &body, |transport, call| transport.unary(call)).await?;
+        let answer = self.tries(rpc, &body, Retry::new(), |transport, call| transport.unary(call)).await?;
+        A::decode(answer).map_err(|_| Error::BadAnswer { rpc: rpc.path })
+    }
+
+    /// Calls a method with one answer at most once: for what a second try would find done, and call a conflict.
+    pub(crate) async fn call_once<A: Message + Default>(
+        &self,
+        rpc: &'static Rpc,
+        request: &impl Message,
+    ) -> Result<A> {
+        let body = Bytes::from(request.encode_to_vec());
+        let answer = self.tries(rpc, &body, Retry::never(), |transport, call| transport.unary(call)).await?;
         A::decode(answer).map_err(|_| Error::BadAnswer { rpc: rpc.path })
     }
 
     /// Calls a method with a stream of answers. Tries end when the stream begins.
     pub(crate) async fn call_stream(&self, rpc: &'static Rpc, request: &impl Message) -> Result<Messages> {
         let body = Bytes::from(request.encode_to_vec());
-        self.tries(rpc, &body, |transport, call| transport.stream(call)).await
+        self.tries(rpc, &body, Retry::new(), |transport, call| transport.stream(call)).await
     }
 
     async fn tries<T>(
         &self,
         rpc: &'static Rpc,
         body: &Bytes,
+        mut retry: Retry,
         send: impl for<'t> Fn(&'t dyn Transport, Call) -> Answer<'t, T>,
     ) -> Result<T> {
         let inner = self.inner();
         let transport = inner.transport.as_ref();
         let started_ms = transport.now_ms();
-        let mut retry = Retry::new();
         let mut renewed = false;
         loop {
             let session = if rpc.session { Some(self.fresh_session().await?) } else { None };

@@ -57,6 +57,11 @@ impl Retry {
         Self { tries: 1 }
     }
 
+    /// The only try is about to be made.
+    pub(crate) fn never() -> Self {
+        Self { tries: TRIES_MAX }
+    }
+
     /// How long to wait before the next try; None: do not try again. `left` is the time until the deadline.
     pub(crate) fn next(
         &mut self,

@@ -116,7 +116,8 @@ impl Door {
             // The layer answers these with a bare code; here they get their reason.
             Protocol::GrpcWeb if !is_grpc_web(&request) => {
                 let fault = Fault::new(ErrorReason::ContentTypeUnsupported, "this is not a gRPC-Web request");
-                fault.with("expected", WEB_TYPES[0]).into_status().into_http()
+                let fault = fault.with("expected", WEB_TYPES[0]);
+                self.gate.charge(self.gate.address_of(&request), fault).await.into_status().into_http()
             }
             Protocol::GrpcWeb => {
                 let door = self.clone();
@@ -216,6 +217,41 @@ fn report(trace: &Trace, protocol: Protocol, begun: Instant, response: &Response
         ErrorReason::StoreUnavailable | ErrorReason::StoreFull | ErrorReason::DeadlineExceeded => {
             tracing::warn!(method, ?code, reason = word(reason), ms, cause, "call failed");
         }
+        _ if is_quiet(reason) => {
+            tracing::debug!(method, ?code, reason = word(reason), ms, "call refused");
+        }
         _ => tracing::info!(method, ?code, reason = word(reason), ms, "call refused"),
+    }
+}
+
+/// What anybody may cause as often as they like: no credential or a wrong one, and what comes after too much of it. The
+/// metrics count these; a line each would fill the log.
+fn is_quiet(reason: ErrorReason) -> bool {
+    use ErrorReason as R;
+    matches!(
+        reason,
+        R::CredentialMissing
+            | R::CredentialInvalid
+            | R::CredentialExpired
+            | R::CredentialRevoked
+            | R::ProofInvalid
+            | R::ProofStale
+            | R::ProofReplayed
+            | R::RateLimited
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_anybody_may_cause_is_not_logged_by_default() {
+        for reason in [ErrorReason::CredentialMissing, ErrorReason::ProofInvalid, ErrorReason::RateLimited] {
+            assert!(is_quiet(reason));
+        }
+        for reason in [ErrorReason::LoginFailed, ErrorReason::RefreshReused, ErrorReason::PermissionDenied] {
+            assert!(!is_quiet(reason));
+        }
     }
 }

@@ -48,10 +48,15 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Tokens per minute of an address that calls without a session.
     pub anonymous_per_minute_per_address: u32,
-    /// Guesses per minute from one address: login, registration, recovery.
+    /// Guesses per minute from one address: login, registration, recovery. An IPv6 network of 48 bits has eight times as
+    /// many.
     pub guarded_per_minute_per_address: u32,
-    /// Guesses per minute at one e-mail.
+    /// Guesses per minute at one e-mail from one address. All addresses together have ten times as many.
     pub guarded_per_minute_per_email: u32,
+    /// Chunks of uploads that one account may put per minute, whatever its tier.
+    pub chunks_per_minute: u32,
+    /// Bytes of request bodies that are held at once, all callers together; one address holds a quarter at most.
+    pub body_bytes_in_flight: usize,
     /// Proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Origins that browsers may call from, for example `https://console.example`.
@@ -70,6 +75,8 @@ impl Default for Settings {
             anonymous_per_minute_per_address: 600,
             guarded_per_minute_per_address: 30,
             guarded_per_minute_per_email: 10,
+            chunks_per_minute: 6000,
+            body_bytes_in_flight: 256 << 20,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             tls: false,

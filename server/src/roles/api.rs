@@ -31,6 +31,8 @@ pub async fn bind(config: &Config, stop: &CancellationToken) -> Result<Port, Sta
     let options = Options {
         port: "public",
         max_connections: config.http.max_connections,
+        max_per_address: config.http.max_connections_per_address,
+        uncounted: config.http.trusted_proxies.iter().map(|proxy| proxy.0).collect(),
         handshake_timeout: Duration::from_millis(config.tls.handshake_timeout_ms),
         max_age: Duration::from_secs(config.http.max_connection_age_s),
         grace: config.drain_timeout(),

@@ -1,4 +1,4 @@
-//! The sweep loop: step after step until one finds nothing to remove, then a pause. A step is one call of the domain,
+//! The sweep loop: step after step until one was not stopped by its limit, then a pause. A step is one call of the domain,
 //! bounded by the batch; between steps the loop looks whether it was asked to stop. What is swept is the domain's
 //! rule.
 
@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use veilcloud_domain::storage::{Storage, error::StorageError};
+use veilcloud_domain::storage::{Storage, Swept, error::StorageError};
 
 /// First wait after a store failed; doubled with each failure in a row.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -42,8 +42,12 @@ pub enum Error {
 pub struct Step {
     /// Expired uploads.
     pub uploads: u64,
+    /// Uploads of which only the bytes were left.
+    pub staged: u64,
     /// Blobs without a version.
     pub blobs: u64,
+    /// There is more to look at now.
+    pub more: bool,
 }
 
 /// Removes what nobody needs. The domain's [`Storage`] is one; tests script another.
@@ -57,7 +61,8 @@ pub trait Sweeper: Send + Sync {
 impl Sweeper for Storage {
     async fn step(&self, limit: usize) -> Result<Step, StorageError> {
         let swept = self.sweep(limit).await?;
-        Ok(Step { uploads: swept.uploads, blobs: swept.blobs })
+        let Swept { uploads, staged, blobs, more } = swept;
+        Ok(Step { uploads, staged, blobs, more })
     }
 }
 
@@ -111,7 +116,7 @@ impl Service {
         }
     }
 
-    /// Steps until one finds nothing to remove.
+    /// Steps until one was not stopped by its limit.
     async fn sweep(&self, stop: &CancellationToken) -> Result<(), StorageError> {
         for _ in 0..STEPS_MAX {
             if stop.is_cancelled() {
@@ -119,8 +124,9 @@ impl Service {
             }
             let step = self.sweeper.step(self.options.batch).await?;
             metrics::counter!("veilcloud_sweep_removed_total", "kind" => "upload").increment(step.uploads);
+            metrics::counter!("veilcloud_sweep_removed_total", "kind" => "staged").increment(step.staged);
             metrics::counter!("veilcloud_sweep_removed_total", "kind" => "blob").increment(step.blobs);
-            if step == Step::default() {
+            if !step.more {
                 break;
             }
         }
@@ -175,7 +181,11 @@ mod tests {
     }
 
     fn full(batch: u64) -> Result<Step, StorageError> {
-        Ok(Step { uploads: 0, blobs: batch })
+        Ok(Step { blobs: batch, more: true, ..Step::default() })
+    }
+
+    fn last(blobs: u64) -> Result<Step, StorageError> {
+        Ok(Step { blobs, ..Step::default() })
     }
 
     fn broken() -> Result<Step, StorageError> {
@@ -193,10 +203,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn steps_follow_each_other_until_nothing_is_left_to_remove() {
-        let script = Script::new(vec![full(8), full(8), full(3)]);
+    async fn steps_follow_each_other_as_long_as_there_is_more() {
+        // Looking through what is in use counts too: nothing was removed and there is more.
+        let script = Script::new(vec![full(8), full(0), last(3)]);
         run_for(&script, 250).await;
-        assert_eq!(script.seconds(), [0, 0, 0, 0, 100, 200]);
+        assert_eq!(script.seconds(), [0, 0, 0, 100, 200]);
         assert!(script.steps.lock().unwrap().iter().all(|(_, limit)| *limit == 8));
     }
 
@@ -209,7 +220,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failing_store_is_asked_less_and_less_often_until_it_answers() {
-        let script = Script::new(vec![broken(), broken(), broken(), full(1), Ok(Step::default()), broken()]);
+        let script = Script::new(vec![broken(), broken(), broken(), full(1), last(0), broken()]);
         run_for(&script, 110).await;
         assert_eq!(script.seconds(), [0, 1, 3, 7, 7, 107, 108]);
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::ui::error::Failure;
 use crate::ui::exit::Exit;
-use crate::ui::output;
+use crate::ui::output::{self, plain};
 use crate::ui::style;
 use probe::Probe;
 
@@ -81,9 +81,14 @@ impl Report {
         }
         let mut text = String::new();
         for check in &self.checks {
-            text.push_str(&format!("{:7}  {:8}  {}\n", check.status.name(), check.name, check.detail));
+            text.push_str(&format!(
+                "{:7}  {:8}  {}\n",
+                check.status.name(),
+                check.name,
+                plain(&check.detail)
+            ));
             if let Some(remedy) = &check.remedy {
-                text.push_str(&format!("{:19}try: {remedy}\n", ""));
+                text.push_str(&format!("{:19}try: {}\n", "", plain(remedy)));
             }
         }
         output::write(text.as_bytes())

@@ -5,12 +5,13 @@ use super::*;
 use crate::state::MemoryState;
 
 const ENVIRONMENT: EnvironmentId = EnvironmentId::from_bytes([5; 16]);
+const ACCOUNT: AccountId = AccountId::from_bytes([0xa1; 16]);
 const PROJECT: ProjectId = ProjectId::from_bytes([4; 16]);
 
 /// Version `number` of the history with this name.
 fn pin(history: u8, number: u64) -> Pin {
     let digest = sha256(&[&[history], &number.to_be_bytes()[..]].concat());
-    Pin { version: number, digest, epoch: 1 }
+    Pin { version: number, digest, epoch: 1, deleted: false }
 }
 
 fn parent(history: u8, number: u64) -> [u8; 32] {
@@ -97,6 +98,53 @@ fn a_name_that_leads_elsewhere_is_refused_until_it_is_forgotten() {
 }
 
 #[test]
+fn an_epoch_without_a_version_is_remembered_and_every_first_version_fits() {
+    let mut pins = Pins::default();
+    pins.advance(ENVIRONMENT, &Pin { epoch: 3, ..Pin::NO_VERSION }).expect("the first");
+    assert_eq!(pins.judge_environment(&environment(0, 2)), Err(IntegrityReason::EpochRolledBack));
+    assert_eq!(pins.judge_environment(&environment(0, 3)), Ok(()));
+    assert_eq!(pins.judge_environment(&environment(1, 3)), Ok(()));
+    assert_eq!(pins.judge_head(ENVIRONMENT, &pin(1, 1), &parent(1, 1)), Ok(Relation::Fits));
+    pins.advance(ENVIRONMENT, &pin(1, 1)).expect("a version");
+    assert_eq!(pins.pin(ENVIRONMENT), Some(Pin { epoch: 3, ..pin(1, 1) }));
+}
+
+#[test]
+fn a_deletion_is_remembered_until_there_is_a_newer_version() {
+    let mut pins = seen(5);
+    assert!(pins.advance(ENVIRONMENT, &Pin { deleted: true, ..pin(1, 5) }).expect("deleted here"));
+    pins.advance(ENVIRONMENT, &pin(1, 5)).expect("seen again");
+    assert!(pins.pin(ENVIRONMENT).expect("pinned").deleted_here(&pin(1, 5)));
+    pins.advance(ENVIRONMENT, &Pin { deleted: true, ..pin(1, 4) }).expect("an older one");
+    pins.advance(ENVIRONMENT, &pin(1, 6)).expect("a newer one");
+    let now = pins.pin(ENVIRONMENT).expect("pinned");
+    assert!(!now.deleted_here(&pin(1, 6)) && !now.deleted_here(&pin(1, 5)));
+}
+
+#[test]
+fn pins_from_before_projects_were_pinned_are_still_read() {
+    let id = ENVIRONMENT.to_string();
+    let digest = "00".repeat(32);
+    let store = MemoryState::new();
+    let old = format!(
+        r#"{{"version":1,"environments":{{"{id}":{{"version":1,"digest":"{digest}","epoch":1}}}},"names":{{}}}}"#
+    );
+    store.save_pins(&old).expect("saved");
+    assert!(Pins::load(&store).expect("read").pin(ENVIRONMENT).is_some());
+}
+
+#[tokio::test]
+async fn a_name_that_another_process_noted_meanwhile_decides() {
+    let client = Client::builder().endpoint("https://host.example");
+    let client = client.build_with(crate::transport::fake::Fake::new([])).expect("a client");
+    client.pin_name(PROJECT, "production", ENVIRONMENT).await.expect("the first time");
+    client.pin_name(PROJECT, "production", ENVIRONMENT).await.expect("the same again");
+    let other = EnvironmentId::from_bytes([6; 16]);
+    let refused = client.pin_name(PROJECT, "production", other).await;
+    assert!(matches!(refused, Err(Error::Integrity { reason: IntegrityReason::WrongEnvironment, .. })));
+}
+
+#[test]
 fn pins_that_cannot_be_read_are_not_taken_for_none() {
     let store = MemoryState::new();
     assert_eq!(Pins::load(&store).expect("none yet"), Pins::default());
@@ -108,12 +156,13 @@ fn pins_that_cannot_be_read_are_not_taken_for_none() {
 
 proptest! {
     #[test]
-    fn pins_survive_the_store(numbers in proptest::collection::vec((any::<[u8; 16]>(), 1u64.., any::<u32>()), 0..8)) {
+    fn pins_survive_the_store(numbers in proptest::collection::vec((any::<[u8; 16]>(), 1u64.., any::<u32>(), any::<bool>()), 0..8)) {
         let mut pins = Pins::default();
-        for (id, number, epoch) in numbers {
+        for (id, number, epoch, deleted) in numbers {
             let id = EnvironmentId::from_bytes(id);
-            pins.environments.insert(id, Pin { epoch, ..pin(1, number) });
+            pins.environments.insert(id, Pin { epoch, deleted, ..pin(1, number) });
             pins.names.insert(name_key(PROJECT, &format!("name-{number}")), id);
+            pins.projects.insert(project_key(ACCOUNT, &format!("name-{number}")), PROJECT);
         }
         let store = MemoryState::new();
         pins.save(&store).expect("saved");
@@ -138,7 +187,7 @@ proptest! {
     #[test]
     fn a_pin_never_goes_back(noted in proptest::collection::vec((1u8..3, 1u64..10, 1u32..5), 1..30)) {
         let mut pins = Pins::default();
-        let mut before = Pin { version: 0, digest: [0; 32], epoch: 0 };
+        let mut before = Pin::NO_VERSION;
         for (history, number, epoch) in noted {
             let _ = pins.advance(ENVIRONMENT, &Pin { epoch, ..pin(history, number) });
             let after = pins.pin(ENVIRONMENT).expect("noted");

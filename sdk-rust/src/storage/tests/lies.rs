@@ -183,3 +183,75 @@ async fn a_receipt_for_something_else_than_was_sent_is_refused() {
     server.state().receipt = Some(other);
     assert_eq!(reason(put(&client, b"two").await), Some(IntegrityReason::WrongVersion));
 }
+
+#[tokio::test]
+async fn a_name_that_is_none_goes_nowhere() {
+    let server = Server::default();
+    let client = client(&server);
+    put(&client, b"one").await.expect("stored");
+    for name in ["../../etc/cron.d", "/tmp/x", "a..b", "", "\u{1b}[2J"] {
+        server.state().shown_name = Some(name.to_owned());
+        let shown = client.environments(&project()).get(ENV).await;
+        assert!(matches!(shown, Err(Error::BadAnswer { .. })), "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_environment_that_was_made_under_another_name_moves_no_pin() {
+    let server = Server::default();
+    let client = client(&server);
+    put(&client, b"one").await.expect("stored");
+    let environments = client.environments(&project());
+    let before = client.pins().await.expect("read");
+    server.state().shown_name = Some(ENV.to_owned());
+    assert_eq!(reason(environments.create("staging").await), Some(IntegrityReason::WrongEnvironment));
+    server.state().shown_name = None;
+    let known = server.row(ENV).id;
+    server.state().shown_id = Some(known);
+    assert_eq!(reason(environments.create("testing").await), Some(IntegrityReason::WrongEnvironment));
+    assert_eq!(reason(environments.clone(ENV, "copy").await), Some(IntegrityReason::WrongEnvironment));
+    assert_eq!(client.pins().await.expect("read"), before);
+}
+
+#[tokio::test]
+async fn an_environment_that_was_seen_and_is_said_to_be_missing_is_not_made_anew() {
+    let server = Server::default();
+    let client = client(&server);
+    put(&client, b"one").await.expect("stored");
+    server.state().rows.clear();
+    assert_eq!(reason(put(&client, b"two").await), Some(IntegrityReason::RolledBack));
+    assert!(server.state().rows.is_empty(), "nothing was made");
+    client.environments(&project()).forget(ENV).await.expect("forgotten");
+    assert_eq!(put(&client, b"two").await.expect("made anew").number, 1);
+}
+
+#[tokio::test]
+async fn an_older_epoch_of_an_environment_without_a_version_is_found() {
+    let server = Server::default();
+    let client = client(&server);
+    let environments = client.environments(&project());
+    environments.create(ENV).await.expect("made");
+    assert_eq!(environments.rotate(ENV).await.expect("rotated").epoch, 2);
+    assert_eq!(put(&client, b"one").await.expect("the first version").epoch, 2);
+    server.change(ENV, |row| row.versions.clear());
+    assert_eq!(reason(put(&client, b"two").await), Some(IntegrityReason::RolledBack));
+
+    environments.create("staging").await.expect("made");
+    environments.rotate("staging").await.expect("rotated");
+    server.change("staging", |row| row.epoch = 1);
+    assert_eq!(reason(environments.get("staging").await), Some(IntegrityReason::EpochRolledBack));
+}
+
+#[tokio::test]
+async fn content_that_is_said_to_be_deleted_is_not_left_under_the_old_key_in_silence() {
+    let server = Server::default();
+    let client = client(&server);
+    let environments = client.environments(&project());
+    put(&client, b"one").await.expect("stored");
+    server.change(ENV, |row| row.versions[0].0.deleted = true);
+    assert_eq!(reason(environments.rotate(ENV).await), Some(IntegrityReason::Withheld));
+    assert_eq!(server.row(ENV).epoch, 2, "the new key is in force");
+    server.change(ENV, |row| row.versions[0].0.deleted = false);
+    client.storage().delete(&project(), ENV).await.expect("deleted");
+    assert_eq!(environments.rotate(ENV).await.expect("this machine knows").epoch, 3);
+}

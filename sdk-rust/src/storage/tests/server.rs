@@ -35,6 +35,9 @@ pub(super) struct State {
     pub(super) lose_answers: u32,
     /// What the next write is answered with instead of the truth.
     pub(super) receipt: Option<pb::BlobInfo>,
+    /// The name and id that environments are shown with instead of their own.
+    pub(super) shown_name: Option<String>,
+    pub(super) shown_id: Option<String>,
     /// Chunks that are refused.
     pub(super) refuse_chunks: Vec<u32>,
     /// Chunks that arrived, in order.
@@ -110,9 +113,9 @@ impl State {
         let row = self.row(name)?;
         let head = row.versions.last().map(|(info, _)| info.clone()).unwrap_or_default();
         Ok(projects::Environment {
-            environment_id: row.id.clone(),
+            environment_id: self.shown_id.clone().unwrap_or_else(|| row.id.clone()),
             project_id: project.to_owned(),
-            name: name.to_owned(),
+            name: self.shown_name.clone().unwrap_or_else(|| name.to_owned()),
             epoch: row.epoch,
             version: head.version,
             etag: head.etag,

@@ -100,7 +100,7 @@ async fn an_expired_capability_is_renewed_once() {
         account_id: account,
         capability: vec![2; 100],
         expires_at: at(NOW_MS + 900_000),
-        refresh_token: vec![2; 32],
+        refresh_token: Vec::new(),
         session_expires_at: at(NOW_MS + 3_600_000),
     };
     let renewed = message(&auth::RefreshResponse { session: Some(granted) });

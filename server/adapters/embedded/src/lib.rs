@@ -147,7 +147,7 @@ impl Embedded {
             keyrings: Arc::new(SqliteKeyrings { db: db.clone(), caches: caches.clone() }),
             shelf: Arc::new(SqliteShelf { db: db.clone(), caches, promises }),
             blobs: Arc::new(EmbeddedBlobs { db: db.clone(), folder: folder.clone() }),
-            staging: Arc::new(FileStaging::new(data_dir.join(open::UPLOADS), folder)),
+            staging: Arc::new(FileStaging::new(data_dir.join(open::UPLOADS), folder, db.clone())),
             uploads: Arc::new(SqliteUploads { db: db.clone() }),
             outbox: Arc::new(SqliteOutbox { db: db.clone(), key }),
             db,

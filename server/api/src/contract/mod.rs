@@ -2,11 +2,13 @@
 //! descriptors. What must never happen: an RPC that is served but not in this table.
 
 mod rules;
+mod scan;
 
 use std::{collections::HashMap, sync::LazyLock};
 
 use prost_reflect::{DynamicMessage, ExtensionDescriptor, MessageDescriptor, MethodDescriptor};
 pub use rules::{Problem, Shape, Violation};
+pub use scan::Scan;
 use veilcloud_proto::{ACCESS, HTTP, POOL, common::v1 as pb};
 use veilsign::capability::Actions;
 

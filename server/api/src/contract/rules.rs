@@ -75,14 +75,14 @@ impl Problem {
 /// The rules of a message's fields.
 #[derive(Debug)]
 pub struct Shape {
-    fields: Vec<Field>,
+    pub(super) fields: Vec<Field>,
 }
 
 #[derive(Debug)]
-struct Field {
-    descriptor: FieldDescriptor,
+pub(super) struct Field {
+    pub(super) descriptor: FieldDescriptor,
     rules: pb::Rules,
-    nested: Option<Shape>,
+    pub(super) nested: Option<Shape>,
 }
 
 impl Shape {
@@ -178,6 +178,9 @@ fn supported(field: &FieldDescriptor, rules: &pb::Rules) -> Result<(), ContractE
     }
     if rules.max_items > 0 && !field.is_list() || field.is_map() {
         return fail("max_items needs a repeated field, and maps are not checked");
+    }
+    if field.is_list() && !lengths && !matches!(field.kind(), Kind::Message(_)) {
+        return fail("a list of numbers, whose packed items nobody counts before they are decoded");
     }
     if pb::Format::try_from(rules.format).is_err() {
         return fail("a format that this server does not know");

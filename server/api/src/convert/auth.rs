@@ -48,7 +48,7 @@ pub fn session(grant: SessionGrant) -> pb::Session {
         account_id: grant.account.to_string(),
         capability: grant.capability,
         expires_at: timestamp(grant.expires_at_ms),
-        refresh_token: grant.refresh_token.to_vec(),
+        refresh_token: grant.refresh_token.map(|token| token.to_vec()).unwrap_or_default(),
         session_expires_at: timestamp(grant.session_expires_at_ms),
     }
 }

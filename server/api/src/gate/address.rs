@@ -34,6 +34,13 @@ pub(super) fn meter_key(address: IpAddr) -> String {
     }
 }
 
+/// The key of the network that one customer of a provider may have whole: an IPv6 /48.
+pub(super) fn network_key(address: IpAddr) -> Option<String> {
+    let IpAddr::V6(address) = address else { return None };
+    let [a, b, c, ..] = address.segments();
+    Some(format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +76,7 @@ mod tests {
     fn an_ipv6_network_is_one_key() {
         assert_eq!(meter_key("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2::/64");
         assert_eq!(meter_key("192.0.2.1".parse().unwrap()), "192.0.2.1");
+        assert_eq!(network_key("2001:db8:1:2:3:4:5:6".parse().unwrap()).unwrap(), "2001:db8:1::/48");
+        assert_eq!(network_key("192.0.2.1".parse().unwrap()), None);
     }
 }

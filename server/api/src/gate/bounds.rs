@@ -1,17 +1,23 @@
 //! Step 2, bounds: one message of limited size, every field within its rule, a deadline. Nothing here asks who calls.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header};
 use prost_reflect::DynamicMessage;
 use veilcloud_proto::common::v1::ErrorReason;
 
-use super::{Call, Gate, address, frame};
-use crate::{contract::MethodInfo, status::Fault};
+use super::{Call, Gate, address, caller, frame, room::Unread};
+use crate::{
+    contract::{MethodInfo, Scan},
+    status::Fault,
+};
 
 /// Most digits of a `grpc-timeout` (gRPC over HTTP/2: TimeoutValue).
 const TIMEOUT_DIGITS_MAX: usize = 8;
+/// When to try again after there was no room for a body.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 
 impl Gate {
     /// Reads and validates the request's one message.
@@ -19,6 +25,7 @@ impl Gate {
         &self,
         method: &'static MethodInfo,
         request: Request<Body>,
+        address: IpAddr,
     ) -> Result<Call, Fault> {
         if request.method() != Method::POST {
             return Err(Fault::new(ErrorReason::MethodUnknown, "gRPC requests are POST"));
@@ -28,16 +35,22 @@ impl Gate {
             let fault = Fault::new(ErrorReason::Draining, "the server is shutting down; try again");
             return Err(fault.retry_after(Duration::from_secs(1)));
         }
+        caller::check_credentials(method, request.headers())?;
         let (parts, body) = request.into_parts();
-        let bytes = frame::collect(body, self.settings.limits.message_bytes).await?;
+        let limit = self.settings.limits.message_bytes;
+        let most = limit.saturating_add(frame::HEADER_LEN as u64);
+        let bytes = self.collect(address, body, most, frame::too_large(limit)).await?;
         let payload = frame::single(&bytes)?;
-        let message = DynamicMessage::decode(method.input.clone(), payload).map_err(|_| {
-            Fault::new(ErrorReason::MessageMalformed, "the body is not a message of this method")
+        let malformed =
+            || Fault::new(ErrorReason::MessageMalformed, "the body is not a message of this method");
+        method.shape.scan(&payload).map_err(|found| match found {
+            Scan::Malformed => malformed(),
+            Scan::Unknown(violation) => Fault::violations(method, vec![violation]).unwrap_or_else(malformed),
         })?;
+        let message = DynamicMessage::decode(method.input.clone(), payload).map_err(|_| malformed())?;
         if let Some(fault) = Fault::violations(method, method.shape.check(&message)) {
             return Err(fault);
         }
-        let address = address::of(&parts.headers, &parts.extensions, &self.settings.trusted_proxies);
         Ok(Call {
             method,
             parts,
@@ -47,6 +60,28 @@ impl Gate {
             caller: None,
             access: None,
             allowance: None,
+        })
+    }
+
+    /// A request's whole body, at most `most` bytes: more is answered with `too_large`.
+    pub async fn collect(
+        &self,
+        from: IpAddr,
+        body: Body,
+        most: u64,
+        too_large: Fault,
+    ) -> Result<Bytes, Fault> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.room.collect(address::meter_key(from), body, most).await.map_err(|why| match why {
+            Unread::TooLarge => too_large,
+            Unread::Broken => Fault::new(ErrorReason::MessageMalformed, "the body ended early"),
+            Unread::NoRoom => {
+                Fault::new(ErrorReason::RateLimited, "the server holds as many request bodies as it may")
+                    .with("tier", "bodies")
+                    .with("limit", self.settings.body_bytes_in_flight)
+                    .with("window", format!("{}s", ROOM_RETRY.as_secs()))
+                    .retry_after(ROOM_RETRY)
+            }
         })
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use tonic::{Code, Status};
 use veilcloud_proto::common::v1::ErrorReason;
 
@@ -19,16 +19,6 @@ pub fn frame(message: &[u8]) -> Bytes {
     out.put_u32(u32::try_from(message.len()).expect("messages are bounded far below 4 GiB"));
     out.put_slice(message);
     out.freeze()
-}
-
-/// The whole body of one framed message; no more than `limit` bytes and the header are ever held.
-pub(super) async fn collect(body: Body, limit: u64) -> Result<Bytes, Fault> {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(HEADER_LEN);
-    match Limited::new(body, most).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
-        Err(_) => Err(malformed("the body ended early")),
-    }
 }
 
 /// The payload of a body that is exactly one uncompressed message.
@@ -139,13 +129,6 @@ mod tests {
         }
         let compressed = single(&Bytes::from_static(b"\x01\0\0\0\0")).unwrap_err();
         assert_eq!(compressed.into_status().code(), Code::Unimplemented);
-    }
-
-    #[tokio::test]
-    async fn the_limit_holds_for_the_message_not_its_header() {
-        let body = |len: usize| Body::from(frame(&vec![0; len]));
-        assert!(collect(body(100), 100).await.is_ok());
-        assert_eq!(reason(collect(body(101), 100).await), Some(ErrorReason::MessageTooLarge));
     }
 
     #[tokio::test]

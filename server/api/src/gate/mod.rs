@@ -1,7 +1,8 @@
 //! The gate: what every request passes before a service sees it, gRPC, gRPC-Web and REST alike. REST arrives here as
 //! the gRPC request it stands for. The order below is the rule of the house:
 //!
-//! trace -> bounds (size, fields, deadline, draining) -> caller -> tier -> permission -> replay -> idempotency
+//! trace -> bounds (deadline, draining, credentials there, size, fields) -> caller -> tier -> permission -> replay
+//! -> idempotency
 //!
 //! What must never happen: a handler reached by another way, permission judged after existence, or a proof spent for a
 //! request that was not going to be answered.
@@ -13,6 +14,7 @@ mod frame;
 mod idempotency;
 mod permission;
 mod replay;
+mod room;
 mod tier;
 pub mod trace;
 
@@ -28,8 +30,11 @@ use tower::ServiceExt;
 use veilcloud_domain::{auth::Caller, projects::ProjectAccess};
 use veilcloud_proto::common::v1::ErrorReason;
 
-pub use self::frame::{Frames, frame, too_large};
-use self::trace::Trace;
+pub use self::{
+    caller::check_credentials,
+    frame::{Frames, frame, too_large},
+};
+use self::{room::Room, trace::Trace};
 use crate::{
     Draining, Services, Settings,
     contract::{METHODS, MethodInfo},
@@ -55,6 +60,7 @@ pub struct Gate {
     settings: Arc<Settings>,
     draining: Draining,
     inner: Router,
+    room: Arc<Room>,
 }
 
 /// A request on its way through the gate.
@@ -73,7 +79,8 @@ struct Call {
 impl Gate {
     /// The gate before these gRPC services.
     pub fn new(services: Arc<Services>, settings: Arc<Settings>, draining: Draining, inner: Router) -> Self {
-        Self { services, settings, draining, inner }
+        let room = Room::new(settings.body_bytes_in_flight);
+        Self { services, settings, draining, inner, room }
     }
 
     /// Answers a gRPC request; errors are trailers-only answers.
@@ -86,15 +93,16 @@ impl Gate {
 
     /// The ordered list.
     async fn pass(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
-        let trace = Trace::of(&request);
-        let method = METHODS
-            .get(request.uri().path())
-            .ok_or_else(|| Fault::new(ErrorReason::MethodUnknown, "there is no such method"))?;
-        trace.name(&method.name);
-        let limit = bounds::deadline(request.headers(), self.settings.request_timeout)?;
+        let address = self.address_of(&request);
+        let (method, limit) = match self.named(&request) {
+            Ok(named) => named,
+            Err(fault) => return Err(self.charge(address, fault).await),
+        };
         let steps = async {
-            let mut call = self.read(method, request).await?;
-            self.identify(&mut call).await?;
+            let mut call = match self.admit(method, request, address).await {
+                Ok(call) => call,
+                Err(fault) => return Err(self.charge(address, fault).await),
+            };
             self.take_tokens(&mut call).await?;
             let repeat = self.judge(&mut call).await?;
             self.spend(&call).await?;
@@ -103,6 +111,27 @@ impl Gate {
             Ok(response)
         };
         tokio::time::timeout(limit, steps).await.unwrap_or_else(|_| Err(out_of_time(limit)))
+    }
+
+    /// The method that the request names, and how long its answer may take.
+    fn named(&self, request: &Request<Body>) -> Result<(&'static MethodInfo, Duration), Fault> {
+        let method = METHODS
+            .get(request.uri().path())
+            .ok_or_else(|| Fault::new(ErrorReason::MethodUnknown, "there is no such method"))?;
+        Trace::of(request).name(&method.name);
+        Ok((method, bounds::deadline(request.headers(), self.settings.request_timeout)?))
+    }
+
+    /// Reads the request and establishes who sends it.
+    async fn admit(
+        &self,
+        method: &'static MethodInfo,
+        request: Request<Body>,
+        address: IpAddr,
+    ) -> Result<Call, Fault> {
+        let mut call = self.read(method, request, address).await?;
+        self.identify(&mut call).await?;
+        Ok(call)
     }
 
     /// Calls the service behind the gate.

@@ -1,5 +1,6 @@
-//! Step 4, tier: rate tokens by account, or by address for callers without one. Guessable secrets have a stricter meter
-//! of their own, by address and by e-mail.
+//! Step 4, tier: rate tokens by account, or by address for callers without one. Guessable secrets have stricter meters
+//! of their own, by address and by e-mail. A change without a price (an upload's chunk) has one too. Before this step, a
+//! refused request costs its address a token: see [`Gate::charge`].
 
 use std::{net::IpAddr, time::Duration};
 
@@ -17,6 +18,10 @@ use crate::status::Fault;
 
 const MINUTE: u32 = 60;
 const DAY: u32 = 86_400;
+/// As many times more guesses as an address has an IPv6 network of 48 bits.
+const NETWORK_FACTOR: u32 = 8;
+/// As many times more guesses at one e-mail all addresses together have than one of them.
+const EMAIL_FACTOR: u32 = 10;
 
 fn windows(tier: Tier) -> &'static [Window] {
     match tier {
@@ -34,10 +39,12 @@ impl Gate {
         if access.guarded {
             self.take_guarded(call).await?;
         }
-        if access.cost == 0 {
-            return Ok(());
-        }
         let taken = match &call.caller {
+            Some(caller) if access.cost == 0 && access.mutation => {
+                let window = Window { limit: self.settings.chunks_per_minute, seconds: MINUTE };
+                self.take(&format!("chunks:{}", caller.account), 1, &[window], "chunks", true).await?
+            }
+            _ if access.cost == 0 => None,
             Some(caller) => {
                 let key = format!("account:{}", caller.account);
                 self.take(&key, access.cost, windows(caller.tier), caller.tier.as_str(), access.mutation)
@@ -60,15 +67,37 @@ impl Gate {
     }
 
     async fn take_guarded(&self, call: &Call) -> Result<(), Fault> {
-        let per_minute = |limit| [Window { limit, seconds: MINUTE }];
-        let key = format!("guard:address:{}", address::meter_key(call.address));
-        let windows = per_minute(self.settings.guarded_per_minute_per_address);
-        self.take(&key, 1, &windows, "guarded", true).await?;
+        let here = address::meter_key(call.address);
+        let by_address = self.settings.guarded_per_minute_per_address;
+        let mut meters = vec![(format!("guard:address:{here}"), by_address)];
+        if let Some(network) = address::network_key(call.address) {
+            meters.push((format!("guard:network:{network}"), by_address.saturating_mul(NETWORK_FACTOR)));
+        }
         if let Some(email) = call.text(call.method.email) {
-            let windows = per_minute(self.settings.guarded_per_minute_per_email);
-            self.take(&self.email_key(&email), 1, &windows, "guarded", true).await?;
+            let key = self.email_key(&email);
+            let by_email = self.settings.guarded_per_minute_per_email;
+            // The small window first: who is out of it takes nothing from the one that the person shares.
+            meters.push((format!("{key}:{here}"), by_email));
+            meters.push((key, by_email.saturating_mul(EMAIL_FACTOR)));
+        }
+        for (key, limit) in meters {
+            self.take(&key, 1, &[Window { limit, seconds: MINUTE }], "guarded", true).await?;
         }
         Ok(())
+    }
+
+    /// What a request that was refused before this step is answered: it costs its address a token, so that refusals are
+    /// bounded too. What the server cannot do now costs nothing.
+    pub async fn charge(&self, from: IpAddr, refused: Fault) -> Fault {
+        use ErrorReason as R;
+        let ours = matches!(
+            refused.reason(),
+            R::Draining | R::StoreUnavailable | R::StoreFull | R::Internal | R::RateLimited
+        );
+        if ours {
+            return refused;
+        }
+        self.take_by_address(from, 1).await.err().unwrap_or(refused)
     }
 
     /// Keyed, so that a dump of the meter's store does not tell who tried to log in.

@@ -58,8 +58,9 @@ impl AuthService for Api {
     async fn refresh(&self, request: Request<pb::RefreshRequest>) -> Answer<pb::RefreshResponse> {
         let request = request.into_inner();
         let token = array("refresh_token", &request.refresh_token)?;
+        let next_hash = array("next_refresh_hash", &request.next_refresh_hash)?;
         let signature = array("holder_signature", &request.holder_signature)?;
-        let grant = self.services.auth.refresh(token, signature).await.map_err(Fault::from)?;
+        let grant = self.services.auth.refresh(token, next_hash, signature).await.map_err(Fault::from)?;
         Ok(Response::new(pb::RefreshResponse { session: Some(convert::session(grant)) }))
     }
 

@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use tonic::Status;
 use veilcloud_proto::common::v1::ErrorReason;
 
-use self::route::{Match, Routes};
+use self::route::{Hit, Match, Routes};
 pub use self::{
     openapi::openapi,
     range::{RangeWish, Served},
@@ -84,21 +84,17 @@ impl Rest {
     }
 
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
-        if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > TARGET_LEN_MAX) {
-            let fault = Fault::new(ErrorReason::MessageTooLarge, "the path is too long");
-            return Err(fault.with("limit_bytes", TARGET_LEN_MAX).into());
-        }
         if let Some(answer) = self.own(&request) {
             return answer;
         }
-        match ROUTES.find(request.method(), request.uri().path())? {
-            Match::Found(hit) => {
+        match found(&request) {
+            Ok(hit) => {
                 Trace::of(&request).name(&hit.route.method.name);
                 transcode::call(&self.gate, &self.settings, hit, request).await.map_err(Refusal::from)
             }
-            Match::OtherMethod(allow) => Err(other_method(&allow)),
-            Match::Nothing => {
-                Err(Fault::new(ErrorReason::MethodUnknown, "there is nothing at this path").into())
+            Err(refusal) => {
+                self.gate.take_anonymous(self.gate.address_of(&request)).await?;
+                Err(refusal)
             }
         }
     }
@@ -122,6 +118,19 @@ impl Rest {
         *response.status_mut() = code;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Some(Ok(response))
+    }
+}
+
+/// The route that a request names.
+fn found(request: &Request<Body>) -> Result<Hit<'static>, Refusal> {
+    if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > TARGET_LEN_MAX) {
+        let fault = Fault::new(ErrorReason::MessageTooLarge, "the path is too long");
+        return Err(fault.with("limit_bytes", TARGET_LEN_MAX).into());
+    }
+    match ROUTES.find(request.method(), request.uri().path())? {
+        Match::Found(hit) => Ok(hit),
+        Match::OtherMethod(allow) => Err(other_method(&allow)),
+        Match::Nothing => Err(Fault::new(ErrorReason::MethodUnknown, "there is nothing at this path").into()),
     }
 }
 

@@ -158,7 +158,7 @@ async fn a_panic_is_an_internal_error_on_both_protocols() {
 async fn a_body_that_never_comes_is_given_up() {
     let port = Port::with(Settings { request_timeout: Duration::from_millis(50), ..settings() });
     let never = || Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-    let request = Request::builder().method("POST").uri("/v1/auth/logout").body(never()).unwrap();
+    let request = Request::builder().method("POST").uri("/v1/auth/login/start").body(never()).unwrap();
     assert_eq!(port.send(request).await.status(), StatusCode::GATEWAY_TIMEOUT);
     let mut request = Request::builder().method("POST").uri(SERVER_INFO).body(never()).unwrap();
     request.headers_mut().insert(header::CONTENT_TYPE, "application/grpc".parse().unwrap());

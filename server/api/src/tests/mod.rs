@@ -3,6 +3,7 @@
 mod blobs;
 mod door;
 mod gate;
+mod pressure;
 mod repeats;
 mod rest;
 

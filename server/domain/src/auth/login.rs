@@ -7,7 +7,7 @@ use veilsign::login::{Binding, server_login_finish, server_login_start, verify_b
 use super::{
     Auth, LOGIN_ATTEMPT_MS, SessionGrant,
     error::AuthError,
-    model::{Attempt, Email, Session},
+    model::{Attempt, Email, SESSIONS_MAX, Session},
     service::{message, session_id},
 };
 use crate::{audit::model::Kind, mint};
@@ -68,9 +68,6 @@ impl Auth {
         verify_binding(&binding, &session_key, &ke1, &ke2, &proof.ke3).map_err(|_| AuthError::LoginFailed)?;
         let account = account.ok_or(AuthError::LoginFailed)?;
         let account = self.directory.account(account).await?.ok_or(AuthError::LoginFailed)?;
-        if sha256(&account.record) != record_hash {
-            return Err(AuthError::LoginFailed);
-        }
 
         let refresh_token = self.draw_refresh_token();
         let session = Session {
@@ -81,8 +78,12 @@ impl Auth {
             logged_in_at_ms: now_ms,
             expires_at_ms: now_ms.saturating_add(self.settings.session_ttl_ms),
         };
-        let grant = self.grant(&account, &session, refresh_token)?;
-        self.directory.open_session(session, self.line(Kind::SessionOpen, account.id)).await?;
+        let grant = self.grant(&account, &session, Some(refresh_token))?;
+        let line = self.line(Kind::SessionOpen, account.id);
+        // Not if the password was changed since the login began, however shortly before now.
+        if !self.directory.open_session(session, record_hash, SESSIONS_MAX, line).await? {
+            return Err(AuthError::LoginFailed);
+        }
         Ok(Opened { grant, bundle: account.bundle, password_wrap: account.password_wrap })
     }
 }

@@ -10,6 +10,9 @@ pub const EMAIL_LEN_MAX: usize = 254;
 /// Greatest length of a display name in bytes.
 pub const DISPLAY_NAME_LEN_MAX: usize = 100;
 
+/// Most live sessions of one account; opening one more ends the oldest.
+pub const SESSIONS_MAX: u32 = 100;
+
 /// A normalised e-mail address: ASCII, lower case, one `@`, something on both sides.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Email(String);
@@ -187,11 +190,11 @@ pub enum Ending {
 /// What became of a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    /// The token was good; the session now has the new one.
+    /// The token was good; the session has the new one now, or had it already by this very trade.
     Rotated(Session),
     /// The token was used before: somebody has a copy, so the session is revoked now.
     Reused(SessionId),
-    /// No live session has or had this token.
+    /// No live session has or had this token, or the new one is not new.
     Unknown,
 }
 

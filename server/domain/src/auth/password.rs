@@ -1,6 +1,7 @@
 //! Changing the password of a session that logged in a moment ago. The root key is wrapped anew under the new
 //! password; nothing that is stored is touched. All other sessions end: one of them may be why it is changed.
 
+use veilcore::hash::sha256;
 use veilsign::login::{server_registration_finish, server_registration_start};
 use veilvault::account::FactorKind;
 
@@ -30,10 +31,12 @@ impl Auth {
         self.check_fresh(caller)?;
         check_wrap(&password_wrap, FactorKind::Password)?;
         let record = server_registration_finish(&upload).map_err(message)?;
+        let record_hash = sha256(&self.known(caller.account).await?.record);
         let new = NewCredentials { record, password_wrap, recovery: None };
         let ending = Ending::AllBut(caller.session);
         let line = self.line(Kind::PasswordChange, caller.account);
-        let replaced = self.directory.replace_credentials(caller.account, new, ending, line).await?;
+        let replaced =
+            self.directory.replace_credentials(caller.account, record_hash, new, ending, line).await?;
         if replaced { Ok(()) } else { Err(AuthError::Revoked) }
     }
 

@@ -23,21 +23,34 @@ pub trait Directory: Send + Sync {
         display_name: String,
         line: Line,
     ) -> Result<bool, StoreError>;
-    /// Replaces the credentials and ends the sessions named, in one transaction; `false` when there is no such account.
+    /// Replaces the credentials and ends the sessions named, in one transaction. `false`, and nothing changes, when there
+    /// is no such account, when its record does not hash to `record_hash` (SHA-256) any more, or when the session that
+    /// `ending` spares is not live: whoever proved something against the old record came too late.
     async fn replace_credentials(
         &self,
         id: AccountId,
+        record_hash: [u8; 32],
         new: NewCredentials,
         ending: Ending,
         line: Line,
     ) -> Result<bool, StoreError>;
     /// Deletes the account, its sessions, projects, environments, versions and uploads. Bytes go with the next sweep.
     async fn delete_account(&self, id: AccountId, line: Line) -> Result<bool, StoreError>;
-    /// Opens a session.
-    async fn open_session(&self, session: Session, line: Line) -> Result<(), StoreError>;
-    /// Trades the token with hash `old` for the one with hash `new`, once. A second use of `old` revokes the session, and
-    /// the line is then of the kind [`crate::audit::model::Kind::SessionReuse`]. Only the store knows whose session it
-    /// is: it sets the line's trail and actor.
+    /// Opens a session, if there is such an account and its record hashes to `record_hash` (SHA-256), which the login was
+    /// proven against; otherwise `false`. Of the account's live sessions at most `limit` stay, this one among them: the
+    /// oldest end, each with a line of the kind [`crate::audit::model::Kind::SessionEnd`] besides.
+    async fn open_session(
+        &self,
+        session: Session,
+        record_hash: [u8; 32],
+        limit: u32,
+        line: Line,
+    ) -> Result<bool, StoreError>;
+    /// Trades the token with hash `old` for the one with hash `new`, once. The same trade again, while `new` is still the
+    /// session's current token, gives the same answer and changes nothing, not even the trail. Any other use of an `old`
+    /// that was traded before revokes the session, and the line is then of the kind
+    /// [`crate::audit::model::Kind::SessionReuse`]. A `new` that any session has or had is refused as unknown. Only the
+    /// store knows whose session it is: it sets the line's trail and actor.
     /// A token whose session has another holder key than `holder_pk` proves is the caller's to check: see `holder_of`.
     async fn rotate_refresh(
         &self,
@@ -89,10 +102,14 @@ pub enum Taken {
     },
 }
 
+/// How the keys of guarded windows begin: those that bound guesses of a secret.
+pub const GUARD: &str = "guard:";
+
 /// Takes tokens from a caller's tier.
 #[async_trait]
 pub trait Meter: Send + Sync {
-    /// Takes `cost` tokens from every window of `key`, or from none.
+    /// Takes `cost` tokens from every window of `key`, or from none. A bounded store may forget windows when it is full,
+    /// but never one whose key begins with [`GUARD`]: rather it fails as full, and the guess is not let through.
     async fn take(&self, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Result<Taken, StoreError>;
 }
 

@@ -4,7 +4,10 @@
 //!
 //! An unknown address is answered with values derived from a secret, always the same for one address.
 
-use veilcore::id::{AccountId, AttemptId};
+use veilcore::{
+    hash::sha256,
+    id::{AccountId, AttemptId},
+};
 use veilsign::login::{server_registration_finish, server_registration_start};
 use veilvault::{
     account::FactorKind,
@@ -110,7 +113,10 @@ impl Auth {
             recovery: Some(NewRecovery { bundle: proof.bundle, wrap: proof.recovery_wrap }),
         };
         let line = self.line(Kind::AccountRecover, account.id);
-        let replaced = self.directory.replace_credentials(account.id, new, Ending::All, line).await?;
+        // A code is good once: the record is another after a recovery that won.
+        let record_hash = sha256(&account.record);
+        let replaced =
+            self.directory.replace_credentials(account.id, record_hash, new, Ending::All, line).await?;
         if replaced { Ok(()) } else { Err(AuthError::RecoveryFailed) }
     }
 }

@@ -76,8 +76,8 @@ pub struct SessionGrant {
     pub capability: Vec<u8>,
     /// When the capability ends.
     pub expires_at_ms: u64,
-    /// The refresh token, good once.
-    pub refresh_token: Zeroizing<[u8; 32]>,
+    /// The refresh token, good once. `None` after a refresh: the client drew it.
+    pub refresh_token: Option<Zeroizing<[u8; 32]>>,
     /// When the session can no longer be refreshed.
     pub session_expires_at_ms: u64,
 }
@@ -111,12 +111,12 @@ impl Auth {
         Self { directory, attempts, clock, entropy, secrets, settings, issuers, decoy_verifier, verified }
     }
 
-    /// Signs a capability of the session and puts it beside the refresh token that is good now.
+    /// Signs a capability of the session and puts it beside the refresh token, if the client has yet to learn it.
     pub(crate) fn grant(
         &self,
         account: &Account,
         session: &Session,
-        refresh_token: Zeroizing<[u8; 32]>,
+        refresh_token: Option<Zeroizing<[u8; 32]>>,
     ) -> Result<SessionGrant, AuthError> {
         let now_ms = self.clock.now_ms();
         let ttl_ms = self.settings.capability_ttl_ms.min(SESSION_LIFETIME_MS_MAX);

@@ -13,7 +13,6 @@ use super::{
     environment::not_found,
     error::ProjectsError,
     model::{Environment, KEYRING_FILE_MAX, Keyring},
-    service::author_key,
 };
 use crate::{
     audit::model::{Kind, Line},
@@ -80,7 +79,7 @@ impl Projects {
         }
         lint(&keyring.file, Policy::KEYRING).map_err(|e| refused(lint_check(&e)))?;
         let author = access.actor();
-        let author_key = author_key(&*self.directory, author).await?;
+        let author_key = self.author_key(author).await?;
         let project = access.project();
         let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
         KeyringSeal::check(&keyring.seal, &keyring.file, &expected).map_err(|e| refused(seal_check(&e)))?;

@@ -1,6 +1,7 @@
 //! Projects and environments, and who may do what with them.
 
 mod authorize;
+mod authors;
 mod environment;
 pub mod error;
 mod keyring;
@@ -15,4 +16,3 @@ pub use authorize::ProjectAccess;
 pub use environment::NewEnvironment;
 pub(crate) use keyring::{lint_check, seal_check};
 pub use service::Projects;
-pub(crate) use service::author_key;

@@ -6,18 +6,16 @@
 use std::sync::Arc;
 
 use veilcore::id::{AccountId, EnvironmentId, ProjectId};
-use veilvault::{identity::AccountBundle, key::PublicKey};
 
 use super::{
     ProjectAccess,
-    error::ProjectsError,
+    authors::AuthorKeys,
     port::{Catalog, Keyrings},
 };
 use crate::{
     audit::model::{Kind, Line, Trail},
     auth::port::Directory,
     clock::{Clock, Entropy},
-    store::StoreError,
 };
 
 /// Projects and environments.
@@ -27,6 +25,7 @@ pub struct Projects {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) authors: AuthorKeys,
 }
 
 impl Projects {
@@ -38,7 +37,7 @@ impl Projects {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { catalog, keyrings, directory, clock, entropy }
+        Self { catalog, keyrings, directory, clock, entropy, authors: AuthorKeys::default() }
     }
 
     /// A line of the project's trail by the caller.
@@ -62,17 +61,4 @@ impl Projects {
     pub(super) fn line_at(&self, access: &ProjectAccess, kind: Kind, environment: EnvironmentId) -> Line {
         Line { environment: Some(environment), ..self.line(access, kind) }
     }
-}
-
-/// The key that an author's seals are checked with, from the bundle the author registered.
-pub(crate) async fn author_key(
-    directory: &dyn Directory,
-    author: AccountId,
-) -> Result<PublicKey, ProjectsError> {
-    let account = directory.account(author).await?.ok_or(ProjectsError::Denied)?;
-    let bundle = AccountBundle::verify(&account.bundle).map_err(|error| StoreError::Damaged {
-        store: "directory",
-        cause: format!("bundle of account {author}: {error}"),
-    })?;
-    Ok(bundle.public_key)
 }

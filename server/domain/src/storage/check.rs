@@ -12,7 +12,7 @@ use super::{
     error::StorageError,
     model::{Digest, Precondition, Version},
 };
-use crate::projects::{ProjectAccess, author_key, lint_check, model::Environment, seal_check};
+use crate::projects::{ProjectAccess, lint_check, model::Environment, seal_check};
 
 /// Bytes as they are announced: how many, what they hash to, who says so.
 pub(super) struct Announced<'a> {
@@ -32,7 +32,7 @@ impl Storage {
     ) -> Result<Version, StorageError> {
         check_precondition(environment, precondition)?;
         let author: AccountId = access.actor();
-        let author_key = author_key(&*self.directory, author).await?;
+        let author_key = self.projects.author_key(author).await?;
         let commit = Commit {
             project: access.project(),
             environment: environment.id,

@@ -97,10 +97,14 @@ pub trait BlobStore: Send + Sync {
 pub trait Staging: Send + Sync {
     /// Writes bytes at `offset` of an upload's bytes.
     async fn write(&self, upload: UploadId, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
-    /// Hashes all `len` bytes; if they hash to `digest`, moves them into the blob store, durably, and says true.
+    /// Hashes all `len` bytes; if they hash to `digest`, moves them into the blob store, durably, and says true. It may
+    /// say so again of an upload that it promoted before, never because a blob of that digest is there: who knows a
+    /// digest need not have the bytes.
     async fn promote(&self, upload: UploadId, len: u64, digest: Digest) -> Result<bool, StoreError>;
     /// Forgets an upload's bytes; harmless when there are none.
     async fn discard(&self, upload: UploadId) -> Result<(), StoreError>;
+    /// Up to `limit` uploads that have bytes here, in ascending order after `after`. For the sweep.
+    async fn list(&self, after: Option<UploadId>, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 }
 
 /// What starting an upload met.
@@ -132,6 +136,8 @@ pub trait Uploads: Send + Sync {
     async fn reset(&self, id: UploadId) -> Result<(), StoreError>;
     /// Forgets a session; harmless when there is none.
     async fn forget(&self, id: UploadId) -> Result<(), StoreError>;
+    /// Of these, the ones that are sessions. For the sweep.
+    async fn known(&self, ids: &[UploadId]) -> Result<Vec<UploadId>, StoreError>;
     /// Up to `limit` sessions that expired before `now_ms`. For the sweep.
     async fn expired(&self, now_ms: u64, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 }

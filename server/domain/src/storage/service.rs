@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     audit::model::{Kind, Line, Trail},
-    auth::port::Directory,
     clock::{Clock, Entropy},
     name::Name,
     projects::{ProjectAccess, Projects, error::ProjectsError, model::Environment},
@@ -43,7 +42,6 @@ pub struct Storage {
     pub(super) staging: Arc<dyn Staging>,
     pub(super) uploads: Arc<dyn Uploads>,
     pub(super) projects: Arc<Projects>,
-    pub(super) directory: Arc<dyn Directory>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) settings: StorageSettings,
@@ -55,6 +53,8 @@ pub struct Storage {
     pub(super) recent: Recent,
     /// Where the next sweep of blobs begins.
     pub(super) sweep_after: Mutex<Option<Digest>>,
+    /// Where the next sweep of staged bytes begins.
+    pub(super) staged_after: Mutex<Option<UploadId>>,
 }
 
 impl Storage {
@@ -66,7 +66,6 @@ impl Storage {
         staging: Arc<dyn Staging>,
         uploads: Arc<dyn Uploads>,
         projects: Arc<Projects>,
-        directory: Arc<dyn Directory>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: StorageSettings,
@@ -77,7 +76,6 @@ impl Storage {
             staging,
             uploads,
             projects,
-            directory,
             clock,
             entropy,
             settings,
@@ -85,6 +83,7 @@ impl Storage {
             upload_locks: Stripes::default(),
             recent: Recent::default(),
             sweep_after: Mutex::new(None),
+            staged_after: Mutex::new(None),
         }
     }
 

@@ -152,8 +152,9 @@ impl Storage {
         let _alone = self.upload_lock(id).write().await;
         self.own_upload(access, name, id).await?;
         self.recent.forget(id);
-        self.staging.discard(id).await?;
-        Ok(self.uploads.forget(id).await?)
+        // The row first: a session must not claim chunks whose bytes are gone. Bytes that stay are swept.
+        self.uploads.forget(id).await?;
+        Ok(self.staging.discard(id).await?)
     }
 
     /// The session, if it is the actor's, in this environment, and not over.

@@ -31,7 +31,7 @@ use crate::{
     auth::{
         Auth, Caller, SessionGrant,
         error::AuthError,
-        model::{Account, Email, Session, Tier},
+        model::{Account, Email, SESSIONS_MAX, Session, Tier},
     },
     clock::{Clock, Rng},
     projects::model::{Environment, Keyring},
@@ -150,9 +150,11 @@ impl Person {
             logged_in_at_ms: now_ms,
             expires_at_ms: now_ms + 30 * 24 * 3_600_000,
         };
-        let opened = directory.open_session(session.clone(), line(Kind::SessionOpen)).await;
-        opened.expect("the store works");
-        let grant = world.auth.grant(&account, &session, refresh_token);
+        let record_hash = sha256(&account.record);
+        let line = line(Kind::SessionOpen);
+        let opened = directory.open_session(session.clone(), record_hash, SESSIONS_MAX, line).await;
+        assert!(opened.expect("the store works"), "the account is there");
+        let grant = world.auth.grant(&account, &session, Some(refresh_token));
         self.grant = Some(grant.expect("a session gets a capability"));
     }
 
@@ -197,15 +199,22 @@ impl Person {
         caller.expect("the session is good")
     }
 
-    /// The holder key's signature over a refresh token.
-    pub fn refresh_signature(&self, token: &[u8; 32]) -> [u8; 64] {
-        self.holder.sign(&hb(tag::REFRESH, &[("refresh_token", token)]))
+    /// The refresh token that is good now.
+    pub fn refresh_token(&self) -> [u8; 32] {
+        **self.session().refresh_token.as_ref().expect("a person keeps its token")
     }
 
-    /// Renews the session.
+    /// The holder key's signature over a refresh token and the hash of the next one.
+    pub fn refresh_signature(&self, token: &[u8; 32], next_hash: &[u8; 32]) -> [u8; 64] {
+        self.holder.sign(&hb(tag::REFRESH, &[("token", token), ("next", next_hash)]))
+    }
+
+    /// Renews the session with a next token drawn here.
     pub async fn refresh(&mut self, auth: &Auth) -> Result<(), AuthError> {
-        let token = *self.session().refresh_token;
-        self.grant = Some(auth.refresh(token, self.refresh_signature(&token)).await?);
+        let (token, next) = (self.refresh_token(), self.random());
+        let next_hash = sha256(&next);
+        let grant = auth.refresh(token, next_hash, self.refresh_signature(&token, &next_hash)).await?;
+        self.grant = Some(SessionGrant { refresh_token: Some(Zeroizing::new(next)), ..grant });
         Ok(())
     }
 

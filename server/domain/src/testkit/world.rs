@@ -74,7 +74,6 @@ impl World {
             p.staging,
             p.uploads,
             projects.clone(),
-            p.directory,
             clock.clone(),
             entropy.clone(),
             storage,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use veilcloud_domain::auth::model::{Account, Email, NewCredentials, Tier};
-use veilcore::id::AccountId;
+use veilcore::{hash::sha256, id::AccountId};
 
 use crate::{
     db::{Maybe, fault::Outcome, int, text_at, u64_at},
@@ -65,22 +65,28 @@ pub(crate) fn standing(conn: &Connection, id: AccountId) -> Outcome<Option<Accou
     Ok(statement.query_row([id.as_bytes()], row).maybe()?)
 }
 
+/// True when there is such an account and its record has this SHA-256.
+pub(crate) fn has_record(conn: &Connection, id: AccountId, record_hash: [u8; 32]) -> Outcome<bool> {
+    let mut statement = conn.prepare_cached("SELECT record FROM accounts WHERE id = ?1")?;
+    let record = statement.query_row([id.as_bytes()], |r| r.get::<_, Vec<u8>>(0)).maybe()?;
+    Ok(record.is_some_and(|record| sha256(&record) == record_hash))
+}
+
 /// Changes the display name; false when there is no such account.
 pub(crate) fn rename(conn: &Connection, id: AccountId, display_name: &str) -> Outcome<bool> {
     let mut statement = conn.prepare_cached("UPDATE accounts SET display_name = ?2 WHERE id = ?1")?;
     Ok(statement.execute(params![id.as_bytes(), display_name])? == 1)
 }
 
-/// Replaces record and wraps; false when there is no such account.
-pub(crate) fn replace_credentials(conn: &Connection, id: AccountId, new: &NewCredentials) -> Outcome<bool> {
-    let mut statement =
-        conn.prepare_cached("UPDATE accounts SET record = ?2, password_wrap = ?3 WHERE id = ?1")?;
-    let found = statement.execute(params![id.as_bytes(), new.record, new.password_wrap])? == 1;
+/// Replaces record and wraps.
+pub(crate) fn replace_credentials(conn: &Connection, id: AccountId, new: &NewCredentials) -> Outcome<()> {
+    conn.prepare_cached("UPDATE accounts SET record = ?2, password_wrap = ?3 WHERE id = ?1")?
+        .execute(params![id.as_bytes(), new.record, new.password_wrap])?;
     if let Some(recovery) = &new.recovery {
         conn.prepare_cached("UPDATE accounts SET bundle = ?2, recovery_wrap = ?3 WHERE id = ?1")?
             .execute(params![id.as_bytes(), recovery.bundle, recovery.wrap])?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Deletes an account. Sessions, projects and all in them go by foreign key; what the account reserved in projects of

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use veilcloud_domain::{
-    audit::model::Line,
+    audit::model::{Kind, Line},
     auth::{
         model::{Account, Email, Ending, NewCredentials, Rotation, Session, Standing},
         port::Directory,
@@ -91,6 +91,7 @@ impl Directory for SqliteDirectory {
     async fn replace_credentials(
         &self,
         id: AccountId,
+        record_hash: [u8; 32],
         new: NewCredentials,
         ending: Ending,
         line: Line,
@@ -98,9 +99,12 @@ impl Directory for SqliteDirectory {
         let standings = self.standings.clone();
         self.db
             .write(move |tx| {
-                if !accounts::replace_credentials(tx.conn, id, &new)? {
+                if !accounts::has_record(tx.conn, id, record_hash)?
+                    || !sessions::spares_live(tx.conn, id, ending)?
+                {
                     return Ok(false);
                 }
+                accounts::replace_credentials(tx.conn, id, &new)?;
                 let ended = sessions::end(tx.conn, id, ending)?;
                 tx.log(&line)?;
                 tx.after(move || standings.forget(id, &ended));
@@ -127,14 +131,31 @@ impl Directory for SqliteDirectory {
             .await
     }
 
-    async fn open_session(&self, session: Session, line: Line) -> Result<(), StoreError> {
+    async fn open_session(
+        &self,
+        session: Session,
+        record_hash: [u8; 32],
+        limit: u32,
+        line: Line,
+    ) -> Result<bool, StoreError> {
         let standings = self.standings.clone();
         self.db
             .write(move |tx| {
-                let purged = sessions::open(tx.conn, &session)?;
+                if !accounts::has_record(tx.conn, session.account, record_hash)? {
+                    return Ok(false);
+                }
+                let purged = sessions::purge(tx.conn, &session)?;
+                let ended = sessions::end_oldest(tx.conn, session.account, limit.saturating_sub(1))?;
+                sessions::open(tx.conn, &session)?;
+                for _ in &ended {
+                    tx.log(&Line { kind: Kind::SessionEnd, ..line.clone() })?;
+                }
                 tx.log(&line)?;
-                tx.after(move || standings.forget(session.account, &purged));
-                Ok(())
+                tx.after(move || {
+                    standings.forget(session.account, &purged);
+                    standings.forget(session.account, &ended);
+                });
+                Ok(true)
             })
             .await
     }

@@ -1,6 +1,7 @@
 //! Token windows, in this process. A window is fixed: it starts with the first token taken and ends `seconds` later, so
 //! a caller may take at most twice its limit in any span of that length, around an edge. A restart gives everybody a
-//! fresh window.
+//! fresh window. What must never happen: a guarded window that is forgotten before its end, or whoever guesses a secret
+//! would flood the meter to get a fresh one.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,11 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use veilcloud_domain::{
-    auth::port::{Meter, Taken, Window},
+    auth::port::{GUARD, Meter, Taken, Window},
     store::StoreError,
 };
 
-/// Most windows at one time, about 200 bytes each. When there are more, the one that would end first goes.
+/// Most windows of either sort at one time, about 200 bytes each. When there are more, the one that would end first
+/// goes; a guarded one stays, and the newcomer is refused.
 pub(crate) const WINDOWS_MAX: usize = 131_072;
 
 type Key = (Arc<str>, u32);
@@ -30,14 +32,20 @@ struct State {
     by_end: BTreeSet<(u64, Key)>,
 }
 
-/// Meters in a bounded map.
+/// Meters in bounded maps.
 #[derive(Default)]
-pub(crate) struct MemoryMeter(Mutex<State>);
+pub(crate) struct MemoryMeter {
+    /// Windows of keys that begin with [`GUARD`].
+    guarded: Mutex<State>,
+    others: Mutex<State>,
+}
 
 #[async_trait]
 impl Meter for MemoryMeter {
     async fn take(&self, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Result<Taken, StoreError> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let guarded = key.starts_with(GUARD);
+        let state = if guarded { &self.guarded } else { &self.others };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.drop_ended(now_ms);
         let key: Arc<str> = key.into();
         for window in windows {
@@ -48,6 +56,9 @@ impl Meter for MemoryMeter {
                 let retry_after_ms = ends_at_ms.saturating_sub(now_ms);
                 return Ok(Taken::Refused { window: *window, retry_after_ms });
             }
+        }
+        if guarded && cost > 0 && !state.has_room(&key, windows) {
+            return Err(StoreError::Full { store: "meter" });
         }
         let mut tightest: Option<(Window, u32)> = None;
         for window in windows {
@@ -76,6 +87,13 @@ impl State {
         if let Some((_, key)) = self.by_end.pop_first() {
             self.open.remove(&key);
         }
+    }
+
+    /// Whether these windows fit without one that would have to go.
+    fn has_room(&self, key: &Arc<str>, windows: &[Window]) -> bool {
+        let known = |window: &&Window| self.open.contains_key(&(key.clone(), window.seconds));
+        let new = windows.len() - windows.iter().filter(known).count();
+        self.open.len() + new <= WINDOWS_MAX
     }
 
     /// Takes from a window that has enough; gives what is taken now.
@@ -127,8 +145,26 @@ mod tests {
         for n in 0..WINDOWS_MAX + 10 {
             meter.take(&n.to_string(), 1, &[MINUTE], 0).await.unwrap();
         }
-        let state = meter.0.lock().unwrap();
+        let state = meter.others.lock().unwrap();
         assert_eq!(state.open.len(), WINDOWS_MAX);
         assert_eq!(state.by_end.len(), WINDOWS_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_full_guard_refuses_newcomers_and_forgets_nobody() {
+        let meter = MemoryMeter::default();
+        let guarded = |n: usize| format!("{GUARD}{n}");
+        for n in 0..WINDOWS_MAX {
+            meter.take(&guarded(n), 2, &[MINUTE], 0).await.unwrap();
+        }
+        let newcomer = meter.take(&guarded(WINDOWS_MAX), 1, &[MINUTE], 0).await;
+        assert!(matches!(newcomer, Err(StoreError::Full { .. })));
+        // Who is known is metered as before, and others are not concerned.
+        assert!(matches!(meter.take(&guarded(0), 1, &[MINUTE], 0).await, Ok(Taken::Granted { .. })));
+        assert!(matches!(meter.take(&guarded(0), 1, &[MINUTE], 0).await, Ok(Taken::Refused { .. })));
+        assert!(matches!(meter.take("other", 1, &[MINUTE], 0).await, Ok(Taken::Granted { .. })));
+        // Time makes room.
+        let later = meter.take(&guarded(WINDOWS_MAX), 1, &[MINUTE], 60_000).await;
+        assert!(matches!(later, Ok(Taken::Granted { .. })));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
     sync::{Mutex, PoisonError},
 };
 
@@ -27,6 +28,9 @@ struct Shard {
 /// The set.
 pub(crate) struct MemoryNullifiers {
     shards: Vec<Mutex<Shard>>,
+    /// Drawn for this process: a caller draws nonces until its nullifier looks as it likes, and must not be able to fill
+    /// the part that somebody else's falls into.
+    keys: RandomState,
     shard_limit: usize,
 }
 
@@ -34,16 +38,19 @@ impl MemoryNullifiers {
     /// A set of about `limit` nullifiers at most: each of its parts takes an equal share.
     pub fn new(limit: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, shard_limit: limit.div_ceil(SHARDS).max(1) }
+        Self { shards, keys: RandomState::new(), shard_limit: limit.div_ceil(SHARDS).max(1) }
+    }
+
+    fn shard_of(&self, nullifier: &Nullifier) -> &Mutex<Shard> {
+        let place = self.keys.hash_one(nullifier.as_bytes()) % SHARDS as u64;
+        &self.shards[usize::try_from(place).unwrap_or(0)]
     }
 }
 
 #[async_trait]
 impl Nullifiers for MemoryNullifiers {
     async fn spend(&self, nullifier: Nullifier, expires_at_ms: u64, now_ms: u64) -> Result<bool, StoreError> {
-        // Nullifiers are hashes, so any byte spreads them evenly.
-        let shard = &self.shards[usize::from(nullifier.as_bytes()[0]) % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard_of(&nullifier).lock().unwrap_or_else(PoisonError::into_inner);
         shard.forget_ended(now_ms);
         if shard.spent.get(&nullifier).is_some_and(|end| *end > now_ms) {
             return Ok(false);
@@ -87,13 +94,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_can_aim_at_a_part_of_the_set() {
+        let set = MemoryNullifiers::new(SHARDS * 200);
+        for n in 0..1000_u32 {
+            // Hashes that somebody drew until their first byte was this one.
+            let mut bytes = [0; 32];
+            bytes[1..5].copy_from_slice(&n.to_be_bytes());
+            assert!(set.spend(Nullifier::from_bytes(bytes), 5_000, 0).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
     async fn a_full_set_refuses_instead_of_forgetting_until_time_makes_room() {
         let set = MemoryNullifiers::new(SHARDS);
         let of = |n: u8| Nullifier::from_bytes([n; 32]);
-        assert!(set.spend(of(0), 5_000, 0).await.unwrap());
-        // Same part, and no room in it.
-        assert!(matches!(set.spend(of(16), 5_000, 0).await, Err(StoreError::Full { .. })));
-        assert!(!set.spend(of(0), 5_000, 0).await.unwrap());
-        assert!(set.spend(of(16), 9_000, 6_000).await.unwrap());
+        let first = of(0);
+        let same_part = |n: &Nullifier| std::ptr::eq(set.shard_of(n), set.shard_of(&first));
+        let second = (1..=u8::MAX).map(of).find(same_part).expect("one in sixteen is");
+        assert!(set.spend(first, 5_000, 0).await.unwrap());
+        // No room in its part.
+        assert!(matches!(set.spend(second, 5_000, 0).await, Err(StoreError::Full { .. })));
+        assert!(!set.spend(first, 5_000, 0).await.unwrap());
+        assert!(set.spend(second, 9_000, 6_000).await.unwrap());
     }
 }

@@ -8,11 +8,7 @@ use veilcloud_domain::{
 };
 use veilcore::id::{AccountId, SessionId};
 
-use crate::db::{
-    Maybe, Tx,
-    fault::{Fault, Outcome},
-    int, u64_at,
-};
+use crate::db::{Maybe, Tx, fault::Outcome, int, u64_at};
 
 /// How long an expired session stays on record: longer than any capability it was given.
 const KEEP_EXPIRED_MS: u64 = 3_600_000;
@@ -25,19 +21,36 @@ pub(crate) struct SessionStanding {
     pub logged_in_at_ms: u64,
 }
 
-/// Opens a session, and forgets the account's long expired ones, which are given.
-pub(crate) fn open(conn: &Connection, session: &Session) -> Outcome<Vec<SessionId>> {
-    let known =
-        conn.prepare_cached("SELECT 1 FROM accounts WHERE id = ?1")?.exists([session.account.as_bytes()])?;
-    if !known {
-        return Err(Fault::Unavailable("the account is gone"));
-    }
-    let before = session.logged_in_at_ms.saturating_sub(KEEP_EXPIRED_MS);
-    let purged = ids(
+/// Forgets the account's sessions that are long expired when this one is opened; gives them.
+pub(crate) fn purge(conn: &Connection, opened: &Session) -> Outcome<Vec<SessionId>> {
+    let before = opened.logged_in_at_ms.saturating_sub(KEEP_EXPIRED_MS);
+    ids(
         conn,
         "DELETE FROM sessions WHERE account = ?1 AND expires_at_ms BETWEEN 0 AND ?2 RETURNING id",
-        params![session.account.as_bytes(), int(before)],
-    )?;
+        params![opened.account.as_bytes(), int(before)],
+    )
+}
+
+/// Ends the account's oldest live sessions but `keep`; gives them.
+pub(crate) fn end_oldest(conn: &Connection, account: AccountId, keep: u32) -> Outcome<Vec<SessionId>> {
+    ids(
+        conn,
+        "UPDATE sessions SET live = 0 WHERE id IN (
+             SELECT id FROM sessions WHERE account = ?1 AND live = 1
+             ORDER BY logged_in_at_ms DESC, id DESC LIMIT -1 OFFSET ?2)
+         RETURNING id",
+        params![account.as_bytes(), keep],
+    )
+}
+
+/// False when the session that `ending` spares is not a live one of this account.
+pub(crate) fn spares_live(conn: &Connection, account: AccountId, ending: Ending) -> Outcome<bool> {
+    let Ending::AllBut(id) = ending else { return Ok(true) };
+    Ok(standing(conn, id)?.is_some_and(|its| its.live && its.account == account))
+}
+
+/// Opens a session.
+pub(crate) fn open(conn: &Connection, session: &Session) -> Outcome<()> {
     conn.prepare_cached(
         "INSERT INTO sessions (id, account, holder_pk, refresh_hash, logged_in_at_ms, expires_at_ms, live)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)",
@@ -50,8 +63,7 @@ pub(crate) fn open(conn: &Connection, session: &Session) -> Outcome<Vec<SessionI
         int(session.logged_in_at_ms),
         int(session.expires_at_ms),
     ])?;
-    add_token(conn, session.refresh_hash, session.id)?;
-    Ok(purged)
+    add_token(conn, session.refresh_hash, session.id)
 }
 
 /// Trades a refresh token. The line's kind and time are the caller's; whose trail it belongs to is known only here.
@@ -67,12 +79,18 @@ pub(crate) fn rotate(
         return Ok(Rotation::Unknown);
     }
     let line = Line { trail: Trail::Account(session.account), actor: session.account, ..line };
+    if session.refresh_hash == new && old != new {
+        return Ok(Rotation::Rotated(session));
+    }
     if session.refresh_hash != old {
         tx.conn
             .prepare_cached("UPDATE sessions SET live = 0 WHERE id = ?1")?
             .execute([session.id.as_bytes()])?;
         tx.log(&Line { kind: Kind::SessionReuse, ..line })?;
         return Ok(Rotation::Reused(session.id));
+    }
+    if by_token(tx.conn, new)?.is_some() {
+        return Ok(Rotation::Unknown);
     }
     tx.conn
         .prepare_cached("UPDATE sessions SET refresh_hash = ?2 WHERE id = ?1")?

@@ -15,8 +15,14 @@ struct Migration {
 }
 
 /// Every migration, in order, numbered from 1.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "0001_first.sql", sql: include_str!("../../migrations/0001_first.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "0001_first.sql", sql: include_str!("../../migrations/0001_first.sql") },
+    Migration {
+        number: 2,
+        name: "0002_promoted.sql",
+        sql: include_str!("../../migrations/0002_promoted.sql"),
+    },
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     number INTEGER NOT NULL PRIMARY KEY,

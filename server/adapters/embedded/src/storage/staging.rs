@@ -13,7 +13,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rusqlite::params;
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 use veilcloud_domain::{storage::model::Digest, storage::port::Staging, store::StoreError};
 use veilcore::id::UploadId;
 
@@ -21,6 +23,7 @@ use super::{
     blobs::BlobFolder,
     files::{self, blocking},
 };
+use crate::db::{Db, int};
 
 /// Bytes hashed at a time.
 const HASH_LEN: usize = 1 << 20;
@@ -51,13 +54,26 @@ struct Inner {
     locks: Locks,
 }
 
+/// What became of an upload's file.
+enum Part {
+    /// Its bytes are the blob now.
+    Published,
+    /// Its bytes hash to something else.
+    Other,
+    /// There is none.
+    Absent,
+}
+
 /// The staging area.
-pub(crate) struct FileStaging(Arc<Inner>);
+pub(crate) struct FileStaging {
+    inner: Arc<Inner>,
+    db: Db,
+}
 
 impl FileStaging {
     /// Staging in `uploads`, promoting into `blobs`, both on one disk.
-    pub fn new(uploads: PathBuf, blobs: Arc<BlobFolder>) -> Self {
-        Self(Arc::new(Inner { uploads, blobs, locks: Locks::default() }))
+    pub fn new(uploads: PathBuf, blobs: Arc<BlobFolder>, db: Db) -> Self {
+        Self { inner: Arc::new(Inner { uploads, blobs, locks: Locks::default() }), db }
     }
 
     async fn with_lock<T, F>(&self, id: UploadId, work: F) -> Result<T, StoreError>
@@ -65,7 +81,7 @@ impl FileStaging {
         T: Send + 'static,
         F: FnOnce(&Inner, &RwLock<()>) -> io::Result<T> + Send + 'static,
     {
-        let inner = self.0.clone();
+        let inner = self.inner.clone();
         blocking(move || {
             let lock = inner.locks.of(id);
             let outcome = work(&inner, &lock);
@@ -89,11 +105,24 @@ impl Staging for FileStaging {
     }
 
     async fn promote(&self, upload: UploadId, len: u64, digest: Digest) -> Result<bool, StoreError> {
-        self.with_lock(upload, move |inner, lock| {
+        let (db, runtime) = (self.db.clone(), Handle::current());
+        // On the row before the bytes move, so that no crash can leave them moved and the row silent.
+        let note = move || {
+            runtime.block_on(db.write(move |tx| {
+                let sql = "UPDATE uploads SET promoted = 1 WHERE id = ?1 AND digest = ?2 AND len = ?3";
+                tx.conn.prepare_cached(sql)?.execute(params![upload.as_bytes(), digest.0, int(len)])?;
+                Ok(())
+            }))
+        };
+        let part = self.with_lock(upload, move |inner, lock| {
             let _alone = lock.write().unwrap_or_else(PoisonError::into_inner);
-            inner.promote(upload, len, digest)
-        })
-        .await
+            inner.promote(upload, len, digest, note)
+        });
+        match part.await?? {
+            Part::Published => Ok(true),
+            Part::Other => Ok(false),
+            Part::Absent => self.is_promoted(upload, len, digest).await,
+        }
     }
 
     async fn discard(&self, upload: UploadId) -> Result<(), StoreError> {
@@ -103,6 +132,35 @@ impl Staging for FileStaging {
         })
         .await
     }
+
+    async fn list(&self, after: Option<UploadId>, limit: usize) -> Result<Vec<UploadId>, StoreError> {
+        let inner = self.inner.clone();
+        blocking(move || {
+            let mut found = Vec::new();
+            for entry in std::fs::read_dir(&inner.uploads)? {
+                found.extend(id_of(&entry?.path()).filter(|id| after.is_none_or(|after| *id > after)));
+            }
+            found.sort_unstable();
+            found.truncate(limit);
+            Ok(found)
+        })
+        .await
+    }
+}
+
+impl FileStaging {
+    /// After a crash between the promotion and the commit: the bytes are a blob already.
+    async fn is_promoted(&self, upload: UploadId, len: u64, digest: Digest) -> Result<bool, StoreError> {
+        let noted = self.db.read(move |conn| {
+            let sql = "SELECT 1 FROM uploads WHERE id = ?1 AND digest = ?2 AND len = ?3 AND promoted = 1";
+            Ok(conn.prepare_cached(sql)?.exists(params![upload.as_bytes(), digest.0, int(len)])?)
+        });
+        if !noted.await? {
+            return Ok(false);
+        }
+        let blobs = self.inner.blobs.clone();
+        blocking(move || blobs.is_whole(len, digest)).await
+    }
 }
 
 impl Inner {
@@ -110,15 +168,23 @@ impl Inner {
         self.uploads.join(format!("{upload}.{PART}"))
     }
 
-    fn promote(&self, upload: UploadId, len: u64, digest: Digest) -> io::Result<bool> {
+    fn promote(
+        &self,
+        upload: UploadId,
+        len: u64,
+        digest: Digest,
+        note: impl FnOnce() -> Result<(), StoreError>,
+    ) -> io::Result<Result<Part, StoreError>> {
         let now_ms = self.blobs.clock.now_ms();
         let path = self.part(upload);
         let Some(file) = files::maybe(OpenOptions::new().read(true).write(true).open(&path))? else {
-            // A crash between the promotion and the commit: the bytes are a blob already.
-            return self.is_promoted(len, digest, now_ms);
+            return Ok(Ok(Part::Absent));
         };
         if file.metadata()?.len() < len || hash(&file, len)? != digest {
-            return Ok(false);
+            return Ok(Ok(Part::Other));
+        }
+        if let Err(error) = note() {
+            return Ok(Err(error));
         }
         file.set_len(len)?;
         files::seal(&file, now_ms)?;
@@ -126,19 +192,21 @@ impl Inner {
         files::publish(&path, &self.blobs.root, digest)?;
         files::sync_folder(&self.uploads)?;
         self.blobs.promises.kept(digest);
-        Ok(true)
+        Ok(Ok(Part::Published))
     }
+}
 
-    fn is_promoted(&self, len: u64, digest: Digest, now_ms: u64) -> io::Result<bool> {
-        self.blobs.spare.storing(digest);
-        let path = files::path_of(&self.blobs.root, digest);
+impl BlobFolder {
+    /// Whether the blob's file is there; if so, its grace before the sweep begins anew.
+    fn is_whole(&self, len: u64, digest: Digest) -> io::Result<bool> {
+        self.spare.storing(digest);
+        let path = files::path_of(&self.root, digest);
         let Some(file) = files::maybe(OpenOptions::new().write(true).open(path))? else { return Ok(false) };
         if file.metadata()?.len() != len {
             return Ok(false);
         }
-        // Its grace before the sweep begins anew.
-        files::seal(&file, now_ms)?;
-        self.blobs.promises.kept(digest);
+        files::seal(&file, self.clock.now_ms())?;
+        self.promises.kept(digest);
         Ok(true)
     }
 }
@@ -157,13 +225,18 @@ fn hash(file: &File, len: u64) -> io::Result<Digest> {
     }
 }
 
+/// The upload that a file's name says.
+fn id_of(path: &Path) -> Option<UploadId> {
+    let (stem, extension) = path.file_name()?.to_str()?.rsplit_once('.')?;
+    stem.parse().ok().filter(|_| extension == PART)
+}
+
 /// Removes upload files that `is_known` does not know: their session was forgotten just before a crash.
 pub(crate) fn clear(uploads: &Path, is_known: impl Fn(UploadId) -> bool) -> io::Result<()> {
     for entry in std::fs::read_dir(uploads)? {
         let path = entry?.path();
-        let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
         let is_part = path.extension().is_some_and(|extension| extension == PART);
-        if is_part && !id.is_some_and(&is_known) {
+        if is_part && !id_of(&path).is_some_and(&is_known) {
             files::remove(&path)?;
         }
     }

@@ -64,9 +64,11 @@ impl Uploads for SqliteUploads {
 
     async fn reset(&self, id: UploadId) -> Result<(), StoreError> {
         self.db
-            .write(move |tx| match bits(tx.conn, id)? {
-                Some(_) => write_bits(tx.conn, id, &[]),
-                None => Ok(()),
+            .write(move |tx| {
+                tx.conn
+                    .prepare_cached("UPDATE uploads SET received = x'', promoted = 0 WHERE id = ?1")?
+                    .execute([id.as_bytes()])?;
+                Ok(())
             })
             .await
     }
@@ -85,6 +87,22 @@ impl Uploads for SqliteUploads {
                     usage::subtract(tx.conn, owner, len)?;
                 }
                 Ok(())
+            })
+            .await
+    }
+
+    async fn known(&self, ids: &[UploadId]) -> Result<Vec<UploadId>, StoreError> {
+        let ids = ids.to_vec();
+        self.db
+            .read(move |conn| {
+                let mut statement = conn.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?;
+                let mut known = Vec::new();
+                for id in ids {
+                    if statement.exists([id.as_bytes()])? {
+                        known.push(id);
+                    }
+                }
+                Ok(known)
             })
             .await
     }

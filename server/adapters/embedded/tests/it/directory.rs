@@ -3,11 +3,12 @@
 use veilcloud_domain::{
     audit::model::Kind,
     auth::{
-        model::{Ending, NewCredentials, Rotation},
+        model::{Ending, NewCredentials, Rotation, SESSIONS_MAX},
         port::{Claim, RequestKey},
     },
 };
 use veilcloud_embedded::Embedded;
+use veilcore::hash::sha256;
 
 use crate::support::{ACCOUNT, furnished, line, open, session};
 
@@ -20,7 +21,8 @@ async fn with_sessions() -> (tempfile::TempDir, Embedded) {
     let (folder, stores) = furnished().await;
     for n in 1..=3 {
         assert_eq!(live(&stores, n).await, None);
-        stores.directory().open_session(session(n), line(Kind::SessionOpen)).await.unwrap();
+        let (directory, line) = (stores.directory(), line(Kind::SessionOpen));
+        assert!(directory.open_session(session(n), sha256(&[1; 192]), SESSIONS_MAX, line).await.unwrap());
         assert_eq!(live(&stores, n).await, Some(true));
     }
     (folder, stores)
@@ -35,7 +37,8 @@ async fn an_ended_session_is_ended_for_whoever_asks_next() {
     assert_eq!(live(&stores, 2).await, Some(true));
     let new = NewCredentials { record: vec![8; 192], password_wrap: vec![9; 74], recovery: None };
     let ending = Ending::AllBut(session(2).id);
-    assert!(directory.replace_credentials(ACCOUNT, new, ending, line(Kind::PasswordChange)).await.unwrap());
+    let (hash, line_of) = (sha256(&[1; 192]), line(Kind::PasswordChange));
+    assert!(directory.replace_credentials(ACCOUNT, hash, new, ending, line_of).await.unwrap());
     assert_eq!(live(&stores, 3).await, Some(false));
     let standing = directory.standing(ACCOUNT, session(2).id).await.unwrap().unwrap();
     assert!(standing.live && standing.revocation_epoch == 0);

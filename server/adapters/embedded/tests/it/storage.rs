@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 use veilcloud_domain::{
-    storage::model::{Digest, PIECE_LEN},
+    auth::model::Account,
+    storage::{
+        model::{Digest, PIECE_LEN},
+        port::Started,
+    },
     store::StoreError,
     testkit::ScriptedClock,
 };
 use veilcloud_embedded::{Embedded, Options};
 
-use crate::support::{UPLOAD, blob_file, bytes_of, digest_of, fresh, key};
+use crate::support::{UPLOAD, account, blob_file, bytes_of, digest_of, fresh, furnish_for, key, upload};
 
 async fn ranged(stores: &Embedded, digest: Digest, offset: u64, len: u64) -> Result<Vec<u8>, StoreError> {
     let stream = stores.blobs().open(digest, offset, len).await?.expect("the blob is there");
@@ -119,6 +123,8 @@ async fn a_blob_that_is_stored_again_is_as_young_as_a_new_one() {
     }
     // By an upload too, and when it is promoted for the second time.
     clock.set(4_000);
+    furnish_for(&stores, Account { quota_bytes: 70_000, ..account() }).await;
+    assert_eq!(stores.uploads().start(upload(70_000, b), 8).await.unwrap(), Started::Open);
     staging.write(UPLOAD, 0, large.clone()).await.unwrap();
     assert!(staging.promote(UPLOAD, 70_000, b).await.unwrap());
     assert_eq!(older_than(4_000).await, [a]);

@@ -57,7 +57,12 @@ pub async fn furnished() -> (TempDir, Embedded) {
 }
 
 pub async fn furnish(stores: &Embedded) {
-    assert!(stores.directory().create_account(account(), line(Kind::AccountCreate)).await.unwrap());
+    furnish_for(stores, account()).await;
+}
+
+/// With this account, its project and environment.
+pub async fn furnish_for(stores: &Embedded, account: Account) {
+    assert!(stores.directory().create_account(account, line(Kind::AccountCreate)).await.unwrap());
     let created = stores.catalog().create_project(project(), 10, line(Kind::ProjectCreate)).await.unwrap();
     assert_eq!(created, Written::Done);
     let line = line(Kind::EnvironmentCreate);

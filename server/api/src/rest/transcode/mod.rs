@@ -4,6 +4,8 @@ mod request;
 mod response;
 mod unique;
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use tonic::Status;
@@ -13,7 +15,7 @@ pub use self::request::{header_of, query_field};
 use super::{range::RangeWish, route::Hit};
 use crate::{
     PeerAddr, Settings,
-    gate::{Gate, RestOrigin, frame, out_of_time, trace::Trace},
+    gate::{Gate, RestOrigin, check_credentials, frame, out_of_time, trace::Trace},
     status::Fault,
 };
 
@@ -40,13 +42,12 @@ pub async fn call(
     hit: Hit<'_>,
     request: Request<Body>,
 ) -> Result<Response<Body>, Status> {
+    let from = gate.address_of(&request);
     let (parts, body) = request.into_parts();
-    // The gate's own clock starts with the whole message; a body that trickles in is stopped here.
-    let limit = settings.request_timeout;
-    let raw = request::collect(hit.route, &parts.headers, body, settings.limits.message_bytes);
-    let raw = tokio::time::timeout(limit, raw).await.unwrap_or_else(|_| Err(out_of_time(limit)))?;
-    let origin = RestOrigin { target: target(&parts), body_hash: body_hash(&raw) };
-    let message = request::message(&hit, &parts, raw)?;
+    let (origin, message) = match read(gate, settings, &hit, &parts, from, body).await {
+        Ok(read) => read,
+        Err(fault) => return Err(gate.charge(from, fault).await.into()),
+    };
 
     let mut call = Request::new(Body::from(frame(&message)));
     *call.method_mut() = Method::POST;
@@ -74,6 +75,24 @@ pub async fn call(
     let if_none_match = parts.headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let wishes = Wishes { http: parts.method, if_none_match: if_none_match.map(str::to_owned) };
     response::translate(hit.route, &wishes, answer).await
+}
+
+/// The RPC's message, and what the request's proof was made for.
+async fn read(
+    gate: &Gate,
+    settings: &Settings,
+    hit: &Hit<'_>,
+    parts: &http::request::Parts,
+    from: IpAddr,
+    body: Body,
+) -> Result<(RestOrigin, Vec<u8>), Fault> {
+    check_credentials(hit.route.method, &parts.headers)?;
+    // The gate's own clock starts with the whole message; a body that trickles in is stopped here.
+    let limit = settings.request_timeout;
+    let raw = request::collect(gate, hit.route, parts, from, body, settings.limits.message_bytes);
+    let raw = tokio::time::timeout(limit, raw).await.unwrap_or_else(|_| Err(out_of_time(limit)))?;
+    let origin = RestOrigin { target: target(parts), body_hash: body_hash(&raw) };
+    Ok((origin, request::message(hit, parts, raw)?))
 }
 
 /// What the proof of a REST request is made for: `METHOD SP path?query`, as sent.

@@ -1,9 +1,10 @@
 //! An HTTP request as the RPC's message. Each field has one place to come from; two places must agree.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Value};
 use veilcloud_proto::{RULES, common::v1 as pb, common::v1::ErrorReason};
@@ -11,7 +12,7 @@ use veilcloud_proto::{RULES, common::v1 as pb, common::v1::ErrorReason};
 use super::unique::Unique;
 use crate::{
     contract::option,
-    gate::too_large,
+    gate::{Gate, too_large},
     rest::{
         query,
         route::{BodyRule, Hit, Route},
@@ -26,8 +27,10 @@ const RANGE_FIELDS: [&str; 2] = ["offset", "length"];
 
 /// The raw body, whose hash the proof names. JSON may be larger than its message by base64 and field names.
 pub async fn collect(
+    gate: &Gate,
     route: &Route,
-    headers: &HeaderMap,
+    parts: &Parts,
+    from: IpAddr,
     body: Body,
     message_bytes: u64,
 ) -> Result<Bytes, Fault> {
@@ -36,14 +39,10 @@ pub async fn collect(
         BodyRule::Json => (message_bytes + message_bytes / 2, too_large(message_bytes + message_bytes / 2)),
         BodyRule::Raw(_, max_len) => (u64::from(*max_len), Fault::too_large(u64::from(*max_len))),
     };
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity") {
+    if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity") {
         return Err(expected("identity"));
     }
-    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX)).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(fault),
-        Err(_) => Err(Fault::new(ErrorReason::MessageMalformed, "the body ended early")),
-    }
+    gate.collect(from, body, limit, fault).await
 }
 
 /// The message's bytes.

@@ -1,5 +1,6 @@
 //! JSON whose objects name each key once. A parser that takes the last of two keys and one that takes the first would
-//! read two requests out of one body.
+//! read two requests out of one body. Nothing here or in a request's JSON has many parts, so that a small body does not
+//! become large in memory.
 
 use std::{collections::HashSet, fmt};
 
@@ -7,6 +8,11 @@ use serde::{
     Deserialize,
     de::{Deserializer, Error, MapAccess, SeqAccess, Visitor},
 };
+
+/// Most keys of one object; no request has a third as many.
+const KEYS_MAX: usize = 64;
+/// Most commas of one text: a field mask is a text of paths with commas between them, and every path becomes an object.
+const COMMAS_MAX: usize = 128;
 
 /// Any JSON value without a doubled key; it keeps nothing.
 pub struct Unique;
@@ -33,6 +39,9 @@ impl<'de> Visitor<'de> for Walk {
             if !seen.insert(key.replace('_', "").to_ascii_lowercase()) {
                 return Err(A::Error::custom("a key is there twice"));
             }
+            if seen.len() > KEYS_MAX {
+                return Err(A::Error::custom("too many keys"));
+            }
             map.next_value::<Unique>()?;
         }
         Ok(Unique)
@@ -55,7 +64,10 @@ impl<'de> Visitor<'de> for Walk {
     fn visit_f64<E>(self, _: f64) -> Result<Unique, E> {
         Ok(Unique)
     }
-    fn visit_str<E>(self, _: &str) -> Result<Unique, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<Unique, E> {
+        if text.bytes().filter(|byte| *byte == b',').count() > COMMAS_MAX {
+            return Err(E::custom("too many parts"));
+        }
         Ok(Unique)
     }
     fn visit_unit<E>(self) -> Result<Unique, E> {
@@ -80,5 +92,17 @@ mod tests {
         ] {
             assert!(!read(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_would_become_many_objects_is_refused() {
+        let read = |text: &str| serde_json::from_str::<Unique>(text).is_ok();
+        let keys = |count: usize| {
+            let keys: Vec<String> = (0..count).map(|n| format!("\"k{n}\":0")).collect();
+            format!("{{{}}}", keys.join(","))
+        };
+        assert!(read(&keys(KEYS_MAX)) && !read(&keys(KEYS_MAX + 1)));
+        let mask = |commas: usize| format!("{{\"updateMask\":\"{}\"}}", ",".repeat(commas));
+        assert!(read(&mask(COMMAS_MAX)) && !read(&mask(COMMAS_MAX + 1)));
     }
 }

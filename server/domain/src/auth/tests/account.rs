@@ -63,6 +63,22 @@ async fn a_password_change_that_is_no_message_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_session_that_ended_meanwhile_changes_no_password() {
+    let world = World::default();
+    let mut alice = Person::new("alice@example.org");
+    alice.register(&world.auth).await.unwrap();
+    alice.login(&world.auth).await.unwrap();
+    let caller = alice.caller(&world).await;
+    let before = world.auth.me(&caller).await.unwrap();
+    world.auth.logout(&caller, false).await.unwrap();
+    let late = alice.change_password(&world.auth, &caller, "a new password").await;
+    assert!(matches!(late, Err(AuthError::Revoked)));
+    assert_eq!(world.auth.me(&caller).await.unwrap(), before);
+    let trail = world.trail(Trail::Account(alice.account)).await;
+    assert_eq!(trail.last().unwrap().line.kind, Kind::SessionEnd);
+}
+
+#[tokio::test]
 async fn a_display_name_is_short_and_has_no_control_characters() {
     let world = World::default();
     let alice = world.person("alice@example.org").await;

@@ -1,10 +1,17 @@
-use veilcore::id::AttemptId;
+use veilcore::{
+    hash::sha256,
+    id::{AttemptId, SessionId},
+};
 use veilsign::{key::SigningKey, login::ClientLogin};
 
 use crate::{
     audit::model::{Kind, Trail},
-    auth::{LOGIN_ATTEMPT_MS, LoginProof, error::AuthError},
-    clock::Rng,
+    auth::{
+        LOGIN_ATTEMPT_MS, LoginProof,
+        error::AuthError,
+        model::{SESSIONS_MAX, Session},
+    },
+    clock::{Clock, Rng},
     testkit::{Person, SeededEntropy, World},
 };
 
@@ -124,4 +131,32 @@ async fn a_login_begun_before_a_password_change_ends_with_it() {
     let caller = alice.caller(&world).await;
     alice.change_password(&world.auth, &caller, "a new horse").await.unwrap();
     assert!(matches!(world.auth.login_finish(attempt, proof).await, Err(AuthError::LoginFailed)));
+}
+
+#[tokio::test]
+async fn the_hundred_and_first_session_ends_the_oldest() {
+    let world = World::default();
+    let mut alice = Person::new("alice@example.org");
+    alice.register(&world.auth).await.unwrap();
+    alice.login(&world.auth).await.unwrap();
+    let first = alice.caller(&world).await.session;
+    let directory = &world.ports.directory;
+    let record = directory.account(alice.account).await.unwrap().unwrap().record;
+    for n in 1..100 {
+        world.clock.advance(1);
+        let session = Session {
+            id: SessionId::from_bytes([n; 16]),
+            account: alice.account,
+            holder_pk: [n; 32],
+            refresh_hash: [n; 32],
+            logged_in_at_ms: world.clock.now_ms(),
+            expires_at_ms: u64::MAX,
+        };
+        let line = world.auth.line(Kind::SessionOpen, alice.account);
+        assert!(directory.open_session(session, sha256(&record), SESSIONS_MAX, line).await.unwrap());
+    }
+    alice.try_caller(&world).await.unwrap();
+    alice.login(&world.auth).await.unwrap();
+    assert_ne!(alice.caller(&world).await.session, first);
+    assert!(!directory.standing(alice.account, first).await.unwrap().unwrap().live);
 }

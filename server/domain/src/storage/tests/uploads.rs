@@ -286,6 +286,19 @@ async fn an_upload_ends_when_it_is_aborted_or_its_day_is_over() {
 }
 
 #[tokio::test]
+async fn an_aborted_upload_is_gone_even_when_its_bytes_cannot_be_discarded() {
+    let place = Place::new().await;
+    let blob = place.large_blob();
+    let upload = place.start(&blob).await.unwrap();
+    place.send_all(upload.id, &blob).await;
+    place.world.store.fail_next("discard");
+    let aborted = place.world.storage.abort_upload(&place.access, place.name(), upload.id).await;
+    assert!(matches!(aborted, Err(StorageError::Store(_))));
+    // Never a session that claims chunks whose bytes are gone.
+    assert!(matches!(place.commit(upload.id).await, Err(StorageError::UploadNotFound)));
+}
+
+#[tokio::test]
 async fn an_account_has_a_limit_of_unfinished_uploads() {
     let place = Place::new().await;
     let blob = place.alice.seal(&place.environment, &place.key, b"small");

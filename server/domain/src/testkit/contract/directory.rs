@@ -1,7 +1,7 @@
 //! Accounts.
 
 use tokio::task::JoinSet;
-use veilcore::id::AccountId;
+use veilcore::{hash::sha256, id::AccountId};
 
 use super::sample::*;
 use crate::{
@@ -62,7 +62,9 @@ pub async fn new_credentials_replace_the_old_and_end_other_sessions(ports: Ports
     let new = NewCredentials { record: vec![8; 192], password_wrap: vec![9; 74], recovery: None };
     let change = line(Trail::Account(alice.id), Kind::PasswordChange);
     let ending = Ending::AllBut(kept.id);
-    let replaced = ports.directory.replace_credentials(alice.id, new.clone(), ending, change.clone()).await;
+    let hash = sha256(&alice.record);
+    let directory = &ports.directory;
+    let replaced = directory.replace_credentials(alice.id, hash, new.clone(), ending, change.clone()).await;
     assert!(replaced.expect("the store works"));
 
     let expected = Account { record: vec![8; 192], password_wrap: vec![9; 74], ..alice.clone() };
@@ -74,7 +76,7 @@ pub async fn new_credentials_replace_the_old_and_end_other_sessions(ports: Ports
     assert_eq!(last, Some(Kind::PasswordChange));
 
     let unknown = AccountId::from_bytes(bytes16());
-    let replaced = ports.directory.replace_credentials(unknown, new, ending, change).await;
+    let replaced = directory.replace_credentials(unknown, hash, new, Ending::All, change).await;
     assert!(!replaced.expect("the store works"));
     assert_eq!(kinds(&ports, Trail::Account(alice.id)).await.len(), 4);
 }
@@ -85,7 +87,8 @@ pub async fn a_recovery_replaces_bundle_and_code_and_ends_every_session(ports: P
     let recovery = Some(NewRecovery { bundle: vec![10; 185], wrap: vec![11; 74] });
     let new = NewCredentials { record: vec![8; 192], password_wrap: vec![9; 74], recovery };
     let recover = line(Trail::Account(alice.id), Kind::AccountRecover);
-    let replaced = ports.directory.replace_credentials(alice.id, new, Ending::All, recover).await;
+    let hash = sha256(&alice.record);
+    let replaced = ports.directory.replace_credentials(alice.id, hash, new, Ending::All, recover).await;
     assert!(replaced.expect("the store works"));
 
     let found = ports.directory.account(alice.id).await.expect("the store works").expect("still there");
@@ -94,6 +97,66 @@ pub async fn a_recovery_replaces_bundle_and_code_and_ends_every_session(ports: P
     assert_eq!(found.revocation_epoch, alice.revocation_epoch + 1);
     let standing = ports.directory.standing(alice.id, session.id).await.expect("the store works");
     assert!(!standing.is_some_and(|s| s.live));
+}
+
+/// Credentials with a record of this byte.
+fn credentials(byte: u8) -> NewCredentials {
+    NewCredentials { record: vec![byte; 192], password_wrap: vec![byte; 74], recovery: None }
+}
+
+pub async fn credentials_that_were_replaced_meanwhile_stay(ports: Ports) {
+    let alice = new_account(&ports, "alice@example.org").await;
+    let session = new_session(&ports, alice.id).await;
+    let replace = async |record: &[u8], new| {
+        let line = line(Trail::Account(alice.id), Kind::PasswordChange);
+        let ending = Ending::AllBut(session.id);
+        let replaced = ports.directory.replace_credentials(alice.id, sha256(record), new, ending, line);
+        replaced.await.expect("the store works")
+    };
+    assert!(replace(&alice.record, credentials(8)).await);
+    let lines = kinds(&ports, Trail::Account(alice.id)).await;
+    let recovery = Some(NewRecovery { bundle: vec![10; 185], wrap: vec![11; 74] });
+    for late in [credentials(9), NewCredentials { recovery, ..credentials(9) }] {
+        assert!(!replace(&alice.record, late).await);
+    }
+    let expected = Account { record: vec![8; 192], password_wrap: vec![8; 74], ..alice.clone() };
+    assert_eq!(ports.directory.account(alice.id).await.expect("the store works"), Some(expected));
+    assert_eq!(kinds(&ports, Trail::Account(alice.id)).await, lines);
+    assert!(replace(&[8; 192], credentials(9)).await);
+}
+
+pub async fn an_ended_session_does_not_change_the_password(ports: Ports) {
+    let alice = new_account(&ports, "alice@example.org").await;
+    let bob = new_account(&ports, "bob@example.org").await;
+    let (ended, live) = (new_session(&ports, alice.id).await, new_session(&ports, alice.id).await);
+    let others = new_session(&ports, bob.id).await;
+    let end = line(Trail::Account(alice.id), Kind::SessionEnd);
+    ports.directory.end_sessions(alice.id, Ending::One(ended.id), end).await.expect("the store works");
+    for session in [ended.id, others.id] {
+        let line = line(Trail::Account(alice.id), Kind::PasswordChange);
+        let (hash, ending) = (sha256(&alice.record), Ending::AllBut(session));
+        let replaced =
+            ports.directory.replace_credentials(alice.id, hash, credentials(8), ending, line).await;
+        assert!(!replaced.expect("the store works"));
+    }
+    assert_eq!(ports.directory.account(alice.id).await.expect("the store works"), Some(alice.clone()));
+    let standing = ports.directory.standing(alice.id, live.id).await.expect("the store works");
+    assert!(standing.is_some_and(|s| s.live));
+}
+
+pub async fn of_many_replacements_of_one_record_one_wins(ports: Ports) {
+    let alice = new_account(&ports, "alice@example.org").await;
+    let mut race = JoinSet::new();
+    for _ in 0..WRITERS {
+        let (directory, id, hash) = (ports.directory.clone(), alice.id, sha256(&alice.record));
+        race.spawn(async move {
+            let line = line(Trail::Account(id), Kind::AccountRecover);
+            let replaced = directory.replace_credentials(id, hash, credentials(8), Ending::All, line).await;
+            replaced.expect("the store works")
+        });
+    }
+    let won = race.join_all().await;
+    assert_eq!(won.iter().filter(|won| **won).count(), 1);
 }
 
 pub async fn a_deleted_account_takes_everything_along(ports: Ports) {

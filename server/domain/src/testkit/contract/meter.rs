@@ -8,6 +8,8 @@ use crate::{
 
 const MINUTE: Window = Window { limit: 5, seconds: 60 };
 const DAY: Window = Window { limit: 8, seconds: 86_400 };
+/// Keys of a flood: more than a store in memory has room for.
+const FLOOD: u32 = 150_000;
 
 async fn take(ports: &Ports, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Taken {
     ports.meter.take(key, cost, windows, now_ms).await.expect("the store works")
@@ -50,6 +52,15 @@ pub async fn keys_do_not_share_tokens(ports: Ports) {
     assert!(granted(take(&ports, "alice", 5, &[MINUTE], NOW_MS).await));
     assert!(!granted(take(&ports, "alice", 1, &[MINUTE], NOW_MS).await));
     assert!(granted(take(&ports, "bob", 5, &[MINUTE], NOW_MS).await));
+}
+
+pub async fn a_guarded_window_outlives_a_flood_of_others(ports: Ports) {
+    assert!(granted(take(&ports, "guard:k", 5, &[MINUTE], NOW_MS).await));
+    for n in 0..FLOOD {
+        assert!(granted(take(&ports, &format!("k{n}"), 1, &[DAY], NOW_MS).await));
+    }
+    assert!(!granted(take(&ports, "guard:k", 1, &[MINUTE], NOW_MS + 59_999).await));
+    assert!(granted(take(&ports, "guard:k", 1, &[MINUTE], NOW_MS + 60_000).await));
 }
 
 pub async fn no_windows_mean_no_limit(ports: Ports) {

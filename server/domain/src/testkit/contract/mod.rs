@@ -52,19 +52,27 @@ macro_rules! contract_tests {
         a_rename_is_seen_and_logged,
         new_credentials_replace_the_old_and_end_other_sessions,
         a_recovery_replaces_bundle_and_code_and_ends_every_session,
+        credentials_that_were_replaced_meanwhile_stay,
+        an_ended_session_does_not_change_the_password,
+        of_many_replacements_of_one_record_one_wins,
         a_deleted_account_takes_everything_along,
         of_many_registrations_of_one_email_one_wins,
     ] } };
     (sessions, $fresh:ident) => { $crate::contract_tests! { @suite sessions, $fresh, [
+        a_session_is_opened_only_for_the_record_it_was_proven_against,
+        one_session_more_than_the_limit_ends_the_oldest,
         an_ended_session_stands_no_more_at_once,
         ending_all_sessions_raises_the_epoch,
         ending_the_others_spares_one_and_keeps_the_epoch,
         a_session_is_not_another_accounts,
         a_refresh_token_is_traded_for_the_next,
+        the_same_trade_again_gives_the_same_and_changes_nothing,
+        a_token_that_is_not_new_is_not_traded_for,
         a_token_used_twice_revokes_its_session_only,
         an_unknown_expired_or_ended_token_trades_for_nothing,
         the_holder_of_an_old_token_is_still_known,
         of_many_trades_of_one_token_one_wins,
+        of_many_times_the_same_trade_every_one_wins,
     ] } };
     (attempts, $fresh:ident) => { $crate::contract_tests! { @suite attempts, $fresh, [
         an_attempt_is_taken_once_and_as_it_was_kept,
@@ -75,6 +83,7 @@ macro_rules! contract_tests {
         tokens_run_out_and_come_back,
         a_refusal_takes_from_no_window,
         keys_do_not_share_tokens,
+        a_guarded_window_outlives_a_flood_of_others,
         no_windows_mean_no_limit,
     ] } };
     (nullifiers, $fresh:ident) => { $crate::contract_tests! { @suite nullifiers, $fresh, [
@@ -149,6 +158,8 @@ macro_rules! contract_tests {
         a_chunk_written_again_replaces_the_first,
         discarded_bytes_are_gone,
         uploads_do_not_mix,
+        staged_uploads_are_listed_in_order_at_every_size,
+        a_blob_of_somebody_else_does_not_stand_in_for_an_uploads_own_bytes,
     ] } };
     (uploads, $fresh:ident) => { $crate::contract_tests! { @suite uploads, $fresh, [
         an_upload_comes_back_as_it_was_started,
@@ -157,6 +168,7 @@ macro_rules! contract_tests {
         a_reset_upload_has_no_chunks,
         a_forgotten_upload_is_gone,
         expired_uploads_are_found,
+        only_open_sessions_are_known,
         many_chunks_at_once_are_all_noted,
     ] } };
     (outbox, $fresh:ident) => { $crate::contract_tests! { @suite outbox, $fresh, [

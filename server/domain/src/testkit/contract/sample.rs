@@ -9,7 +9,7 @@ use veilcore::{
 
 use crate::{
     audit::model::{Event, Kind, Line, Trail},
-    auth::model::{Account, Session, Tier},
+    auth::model::{Account, SESSIONS_MAX, Session, Tier},
     name::Name,
     page::PageArgs,
     projects::{
@@ -116,9 +116,16 @@ pub(super) async fn new_account(ports: &Ports, email: &str) -> Account {
 
 pub(super) async fn new_session(ports: &Ports, account: AccountId) -> Session {
     let session = session(account);
-    let line = line(Trail::Account(account), Kind::SessionOpen);
-    ports.directory.open_session(session.clone(), line).await.expect("the store works");
+    assert!(open_session(ports, session.clone(), SESSIONS_MAX).await);
     session
+}
+
+/// Opens a session that was proven against the account's record as it is.
+pub(super) async fn open_session(ports: &Ports, session: Session, limit: u32) -> bool {
+    let line = line(Trail::Account(session.account), Kind::SessionOpen);
+    let account = ports.directory.account(session.account).await.expect("the store works");
+    let record_hash = account.map_or([0; 32], |account| sha256(&account.record));
+    ports.directory.open_session(session, record_hash, limit, line).await.expect("the store works")
 }
 
 pub(super) fn project(owner: AccountId, text: &str) -> Project {

@@ -91,3 +91,43 @@ pub async fn uploads_do_not_mix(ports: Ports) {
     assert_eq!(stored(&ports, digest(b"one")).await.as_deref(), Some(&b"one"[..]));
     assert_eq!(stored(&ports, digest(b"two")).await.as_deref(), Some(&b"two"[..]));
 }
+
+pub async fn a_blob_of_somebody_else_does_not_stand_in_for_an_uploads_own_bytes(ports: Ports) {
+    let (alice, _, production) = place(&ports).await;
+    let whole = [7; 100];
+    let owners = upload(alice.id, &production, 100, digest(&whole));
+    let others = upload(alice.id, &production, 100, digest(&whole));
+    for upload in [&owners, &others] {
+        ports.uploads.start(upload.clone(), 8).await.expect("the store works");
+    }
+    write(&ports, owners.id, 0, &whole).await;
+    assert!(promote(&ports, owners.id, 100, owners.digest).await);
+    // Who knows a digest need not have the bytes.
+    assert!(!promote(&ports, others.id, 100, others.digest).await);
+    assert!(!promote(&ports, id(), 100, others.digest).await);
+    write(&ports, others.id, 0, &whole).await;
+    assert!(promote(&ports, others.id, 100, others.digest).await);
+}
+
+pub async fn staged_uploads_are_listed_in_order_at_every_size(ports: Ports) {
+    let list = async |after, limit| ports.staging.list(after, limit).await.expect("the store works");
+    assert_eq!(list(None, 10).await, []);
+    let mut ids: Vec<_> = (0..5).map(|_| id()).collect();
+    for id in ids.iter().rev() {
+        write(&ports, *id, 0, b"whole").await;
+    }
+    for size in 1..=6 {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = list(after, size).await;
+            assert!(page.len() <= size);
+            let Some(last) = page.last().copied() else { break };
+            seen.extend(page);
+            after = Some(last);
+        }
+        assert_eq!(seen, ids, "{size}");
+    }
+    ports.staging.discard(ids.remove(1)).await.expect("the store works");
+    assert!(promote(&ports, ids.remove(1), 5, digest(b"whole")).await);
+    assert_eq!(list(None, 10).await, ids);
+}

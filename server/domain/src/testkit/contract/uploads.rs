@@ -5,6 +5,7 @@ use veilcore::id::UploadId;
 
 use super::sample::*;
 use crate::{
+    audit::model::{Kind, Trail},
     storage::{
         model::{CHUNK_LEN, Digest, Etag, Precondition, Upload},
         port::Started,
@@ -110,6 +111,25 @@ pub async fn expired_uploads_are_found(ports: Ports) {
     assert_eq!(expired(NOW_MS + 9001, 10).await.len(), 4);
     // Only the sweep forgets them.
     assert!(found(&ports, later.id).await.is_some());
+}
+
+pub async fn only_open_sessions_are_known(ports: Ports) {
+    let (alice, project, production) = place(&ports).await;
+    let staging = new_environment(&ports, project.id, "staging").await;
+    let kept = upload(alice.id, &production, 10, Digest(bytes32()));
+    let forgotten = upload(alice.id, &production, 10, Digest(bytes32()));
+    let cascaded = upload(alice.id, &staging, 10, Digest(bytes32()));
+    for upload in [&kept, &forgotten, &cascaded] {
+        start(&ports, upload, 8).await;
+    }
+    let all = [UploadId::from_bytes(bytes16()), cascaded.id, kept.id, forgotten.id];
+    let known = async || ports.uploads.known(&all).await.expect("the store works");
+    assert_eq!(known().await, [cascaded.id, kept.id, forgotten.id]);
+    ports.uploads.forget(forgotten.id).await.expect("the store works");
+    let line = line(Trail::Project(project.id), Kind::EnvironmentDelete);
+    assert!(ports.catalog.delete_environment(staging.id, line).await.expect("the store works"));
+    assert_eq!(known().await, [kept.id]);
+    assert_eq!(ports.uploads.known(&[]).await.expect("the store works"), []);
 }
 
 pub async fn many_chunks_at_once_are_all_noted(ports: Ports) {

@@ -1,7 +1,10 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use veilcore::id::{AccountId, AttemptId, SessionId};
+use veilcore::{
+    hash::sha256,
+    id::{AccountId, AttemptId, SessionId},
+};
 
 use super::{ATTEMPTS_MAX, MemoryStore, SessionRow, State};
 use crate::{
@@ -49,12 +52,19 @@ impl Directory for MemoryStore {
     async fn replace_credentials(
         &self,
         id: AccountId,
+        record_hash: [u8; 32],
         new: NewCredentials,
         ending: Ending,
         line: Line,
     ) -> Result<bool, StoreError> {
         let mut state = self.begin("replace_credentials")?;
-        let Some(account) = state.accounts.get_mut(&id) else { return Ok(false) };
+        if let Ending::AllBut(session) = ending
+            && state.sessions.get(&session).is_none_or(|row| !row.live || row.session.account != id)
+        {
+            return Ok(false);
+        }
+        let account = state.accounts.get_mut(&id).filter(|account| sha256(&account.record) == record_hash);
+        let Some(account) = account else { return Ok(false) };
         account.record = new.record;
         account.password_wrap = new.password_wrap;
         if let Some(recovery) = new.recovery {
@@ -81,12 +91,30 @@ impl Directory for MemoryStore {
         Ok(true)
     }
 
-    async fn open_session(&self, session: Session, line: Line) -> Result<(), StoreError> {
+    async fn open_session(
+        &self,
+        session: Session,
+        record_hash: [u8; 32],
+        limit: u32,
+        line: Line,
+    ) -> Result<bool, StoreError> {
         let mut state = self.begin("open_session")?;
+        let id = session.account;
+        if state.accounts.get(&id).is_none_or(|account| sha256(&account.record) != record_hash) {
+            return Ok(false);
+        }
+        let rows = state.sessions.values_mut();
+        let mut live: Vec<_> = rows.filter(|row| row.live && row.session.account == id).collect();
+        live.sort_by_key(|row| (row.session.logged_in_at_ms, row.session.id));
+        let surplus = (live.len() + 1).saturating_sub(limit as usize);
+        let ended = live.into_iter().take(surplus).map(|row| row.live = false).count();
         let tokens = HashSet::from([session.refresh_hash]);
         state.sessions.insert(session.id, SessionRow { session, live: true, tokens });
+        for _ in 0..ended {
+            state.log(Line { kind: Kind::SessionEnd, ..line.clone() });
+        }
         state.log(line);
-        Ok(())
+        Ok(true)
     }
 
     async fn rotate_refresh(
@@ -97,6 +125,7 @@ impl Directory for MemoryStore {
         line: Line,
     ) -> Result<Rotation, StoreError> {
         let mut state = self.begin("rotate_refresh")?;
+        let new_is_known = state.sessions.values().any(|row| row.tokens.contains(&new));
         let mut rows = state.sessions.values_mut();
         let Some(row) = rows.find(|row| row.tokens.contains(&old)) else { return Ok(Rotation::Unknown) };
         if !row.live || row.session.expires_at_ms <= now_ms {
@@ -104,11 +133,17 @@ impl Directory for MemoryStore {
         }
         let account = row.session.account;
         let line = Line { trail: Trail::Account(account), actor: account, ..line };
+        if row.session.refresh_hash == new && old != new {
+            return Ok(Rotation::Rotated(row.session.clone()));
+        }
         if row.session.refresh_hash != old {
             row.live = false;
             let id = row.session.id;
             state.log(Line { kind: Kind::SessionReuse, ..line });
             return Ok(Rotation::Reused(id));
+        }
+        if new_is_known {
+            return Ok(Rotation::Unknown);
         }
         row.session.refresh_hash = new;
         row.tokens.insert(new);

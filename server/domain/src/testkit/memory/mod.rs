@@ -49,7 +49,7 @@ struct State {
     keyrings: BTreeMap<(EnvironmentId, u32), Keyring>,
     versions: BTreeMap<(EnvironmentId, u64), Version>,
     uploads: BTreeMap<UploadId, Upload>,
-    staged: HashMap<UploadId, Vec<u8>>,
+    staged: BTreeMap<UploadId, Vec<u8>>,
     blobs: BTreeMap<Digest, Blob>,
     trails: BTreeMap<Trail, Vec<Line>>,
     nullifiers: HashMap<Nullifier, u64>,

@@ -190,6 +190,12 @@ impl Staging for MemoryStore {
         self.begin("discard")?.staged.remove(&upload);
         Ok(())
     }
+
+    async fn list(&self, after: Option<UploadId>, limit: usize) -> Result<Vec<UploadId>, StoreError> {
+        let state = self.begin("list_staged")?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(state.staged.range((from, Bound::Unbounded)).map(|(id, _)| *id).take(limit).collect())
+    }
 }
 
 #[async_trait]
@@ -232,6 +238,11 @@ impl Uploads for MemoryStore {
     async fn forget(&self, id: UploadId) -> Result<(), StoreError> {
         self.begin("forget")?.uploads.remove(&id);
         Ok(())
+    }
+
+    async fn known(&self, ids: &[UploadId]) -> Result<Vec<UploadId>, StoreError> {
+        let state = self.begin("known")?;
+        Ok(ids.iter().copied().filter(|id| state.uploads.contains_key(id)).collect())
     }
 
     async fn expired(&self, now_ms: u64, limit: usize) -> Result<Vec<UploadId>, StoreError> {
