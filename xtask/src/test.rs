@@ -63,7 +63,8 @@ pub fn run(args: &Args) -> Result<()> {
 fn dev_starts() -> Result<()> {
     eprintln!("==> cargo xtask dev");
     let data = std::env::temp_dir().join(format!("veilcloud-dev-{}", std::process::id()));
-    let mut command = Command::new(std::env::current_exe()?);
+    // Not the running program: the build just before has put another file in its place.
+    let mut command = Command::new(project::binary("veilcloud-xtask"));
     command.arg("dev").arg("--data-dir").arg(&data);
     command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).stdin(Stdio::null());
     let mut dev = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
