@@ -79,6 +79,7 @@ async fn drive<S: Source>(address: SocketAddr, mut source: S, stop: Arc<AtomicBo
         let Some(request) = source.next() else {
             bail!("the generator ran out of prepared requests: prepare more")
         };
+        sender.ready().await?;
         let start = Instant::now();
         let answer = sender.send_request(request).await?;
         let status = answer.status();
