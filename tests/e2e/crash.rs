@@ -27,7 +27,7 @@ fn a_server_killed_during_a_put_has_the_old_version_or_the_new_one() {
         std::fs::write(&file, content(current + 1)).expect("write");
         let mut put =
             alice.start(&["storage", "put", "my-app", "production", file.to_str().expect("plain path")]);
-        thread::sleep(Duration::from_millis(moment * 4));
+        thread::sleep(Duration::from_millis(moment * 6));
         server.kill();
         // The command goes on trying for a while; it must not be the one that writes after the server is back.
         server::signal(put.id(), "KILL");

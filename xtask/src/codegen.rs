@@ -17,12 +17,15 @@ pub struct Reason {
     pub remedy: String,
 }
 
+/// Builds what generated files are made with.
+pub fn build() -> Result<()> {
+    let mut build = project::cargo(&["build", "--workspace", "--all-targets", "--locked", "--quiet"]);
+    project::step("build", &mut build)
+}
+
 /// Writes every generated file again.
 pub fn run() -> Result<()> {
-    project::step(
-        "build",
-        &mut project::cargo(&["build", "--workspace", "--all-targets", "--locked", "--quiet"]),
-    )?;
+    build()?;
     tidy::write_lock()?;
     for (path, text) in generated()? {
         let path = project::root().join(path);

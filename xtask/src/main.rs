@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Ci => test::run(&test::Args::default()),
         Command::Codegen => codegen::run(),
-        Command::Tidy => tidy::run(),
+        Command::Tidy => tidy::run().and_then(|()| codegen::build()).and_then(|()| codegen::check()),
         Command::Services => services::report(),
         Command::Load(args) => load::run(&args),
     };
