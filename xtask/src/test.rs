@@ -22,6 +22,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let start = Instant::now();
     let tools = services::ensure()?;
+    // Everything the lock names, once: what follows needs no network.
+    project::step("cargo fetch", &mut project::cargo(&["fetch", "--locked", "--quiet"]))?;
     if args.only.is_none() {
         tidy::run()?;
         contract(&tools)?;

@@ -54,8 +54,17 @@ fn folder() -> PathBuf {
         return folder.into();
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // Only this platform's packages: a machine that never built for another one does not have theirs.
     let output = Command::new(cargo)
-        .args(["metadata", "--offline", "--format-version", "1", "--manifest-path"])
+        .args([
+            "metadata",
+            "--offline",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            &host(),
+            "--manifest-path",
+        ])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .output()
         .expect("cargo starts");
@@ -69,6 +78,14 @@ fn folder() -> PathBuf {
         .and_then(|package| package["manifest_path"].as_str())
         .expect("the age crate is a dependency");
     Path::new(manifest).with_file_name("tests").join("testdata").join("testkit")
+}
+
+/// The triple of the compiler's own platform.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc starts");
+    let text = String::from_utf8(output.stdout).expect("rustc writes text");
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("rustc names its host").to_owned()
 }
 
 fn vectors() -> Vec<Vector> {
