@@ -138,11 +138,6 @@ impl Server {
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number of KiB")
     }
 
-    /// Process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Kills it without a warning, as a power cut would.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill the server");

@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use veilcloud_domain::auth::{
     model::Tier,
-    port::{Taken, Window},
+    port::{GUARD, Taken, Window},
 };
 use veilcloud_proto::common::v1::ErrorReason;
 
@@ -69,9 +69,9 @@ impl Gate {
     async fn take_guarded(&self, call: &Call) -> Result<(), Fault> {
         let here = address::meter_key(call.address);
         let by_address = self.settings.guarded_per_minute_per_address;
-        let mut meters = vec![(format!("guard:address:{here}"), by_address)];
+        let mut meters = vec![(format!("{GUARD}address:{here}"), by_address)];
         if let Some(network) = address::network_key(call.address) {
-            meters.push((format!("guard:network:{network}"), by_address.saturating_mul(NETWORK_FACTOR)));
+            meters.push((format!("{GUARD}network:{network}"), by_address.saturating_mul(NETWORK_FACTOR)));
         }
         if let Some(email) = call.text(call.method.email) {
             let key = self.email_key(&email);
@@ -106,7 +106,7 @@ impl Gate {
             Hmac::<Sha256>::new_from_slice(&self.services.page_key).expect("HMAC takes keys of any length");
         mac.update(b"guard:email:");
         mac.update(email.to_ascii_lowercase().as_bytes());
-        format!("guard:email:{}", HEXLOWER.encode(&mac.finalize().into_bytes()))
+        format!("{GUARD}email:{}", HEXLOWER.encode(&mac.finalize().into_bytes()))
     }
 
     async fn take(
