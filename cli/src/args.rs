@@ -3,6 +3,8 @@
 //! process of the machine and stay in the shell's history.
 
 pub mod account;
+pub mod audit;
+pub mod form;
 pub mod projects;
 pub mod storage;
 pub mod tools;
@@ -10,7 +12,9 @@ pub mod tools;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use form::Output;
 
 /// Used when neither a flag, nor the environment, nor a login names a server.
 pub const ENDPOINT_DEFAULT: &str = "http://127.0.0.1:8443";
@@ -61,7 +65,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "VEILCLOUD_CA_CERT", hide_env_values = true)]
     pub ca_cert: Option<PathBuf>,
     /// Form of the answer
-    #[arg(long, global = true, value_enum, default_value_t = Output::Table, value_name = "FORM")]
+    #[arg(long, global = true, default_value = "table", value_name = "FORM", value_parser = form::FormParser)]
     pub output: Output,
     /// Same as --output json
     #[arg(long, global = true)]
@@ -80,12 +84,6 @@ impl Global {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    Table,
-    Json,
-}
-
 #[derive(Subcommand)]
 pub enum Command {
     Register(account::Register),
@@ -102,7 +100,7 @@ pub enum Command {
     Diff(storage::Diff),
     Import(storage::Import),
     Export(storage::Export),
-    Audit(tools::Audit),
+    Audit(audit::Audit),
     Api(tools::Api),
     Doctor(tools::Doctor),
     Completions(tools::Completions),

@@ -10,7 +10,7 @@ use etcetera::BaseStrategy;
 use tokio::sync::Notify;
 use veilcloud_sdk::{Client, FileState, Project};
 
-use crate::args::{ENDPOINT_DEFAULT, Global};
+use crate::args::{ENDPOINT_DEFAULT, Global, Output as Place};
 use crate::settings::Settings;
 use crate::ui::error::Failure;
 use crate::ui::output::Output;
@@ -24,6 +24,8 @@ pub struct Context {
     pub config_dir: Chosen<PathBuf>,
     pub settings: Settings,
     pub output: Output,
+    /// What `--output` says: a form of the answer, or for `audit export` a place.
+    pub place: Place,
     pub prompt: Prompt,
     /// Told once when the first client is made: from then on signals are ours.
     pub online: Notify,
@@ -67,6 +69,7 @@ impl Context {
             config_dir,
             settings,
             output,
+            place: global.output,
             prompt,
             online: Notify::new(),
             ca_cert: global.ca_cert.filter(|file| !file.as_os_str().is_empty()),

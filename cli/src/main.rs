@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refused) => return answer_parser(&refused, &words),
     };
+    if let Some(refused) = args::form::refuse(&cli) {
+        return answer_parser(&refused, &words);
+    }
     let json = cli.global.is_json();
     let exit = Context::new(cli.global, &matches).and_then(|context| run(&context, cli.command));
     match exit {

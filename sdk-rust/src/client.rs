@@ -1,6 +1,7 @@
 //! The client: one server, one account at a time, any number of calls at once.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use time::OffsetDateTime;
 use veilcloud_proto::common::v1 as pb;
@@ -8,6 +9,7 @@ use veilcloud_proto::common::v1 as pb;
 use crate::account::Account;
 use crate::audit::Audit;
 use crate::builder::ClientBuilder;
+use crate::directory::{Directory, OwnKey};
 use crate::environments::Environments;
 use crate::error::Result;
 use crate::keys::KeyCache;
@@ -42,6 +44,11 @@ pub(crate) struct Inner {
     pub(crate) current: Current,
     pub(crate) keys: KeyCache,
     pub(crate) budget: Budget,
+    /// Held while a log's head moves, and by a call that has to ask again because of that.
+    pub(crate) advancing: futures_util::lock::Mutex<()>,
+    /// Whether the directory was followed because the logs are getting a new key.
+    pub(crate) has_followed: AtomicBool,
+    pub(crate) own_key: OwnKey,
 }
 
 /// What a server says about itself.
@@ -54,6 +61,12 @@ pub struct ServerInfo {
     pub now: OffsetDateTime,
     /// Limits to plan with.
     pub limits: Limits,
+    /// Name that begins the origin of each of its logs, as it says now; what counts is what was pinned.
+    pub log_name: String,
+    /// Keys that sign its logs, newest first, as it says now.
+    pub log_keys: Vec<[u8; 32]>,
+    /// Witnesses and quorum of its logs, as it says now.
+    pub witness_policy: String,
 }
 
 /// Sizes and times a client plans with.
@@ -88,6 +101,9 @@ impl Client {
             current: Current::default(),
             keys: KeyCache::default(),
             budget: Budget::new(),
+            advancing: futures_util::lock::Mutex::default(),
+            has_followed: AtomicBool::new(false),
+            own_key: OwnKey::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -117,6 +133,11 @@ impl Client {
         Audit::new(self.clone(), project.id)
     }
 
+    /// The directory: which keys accounts have, proved.
+    pub fn directory(&self) -> Directory {
+        Directory::new(self.clone())
+    }
+
     /// What the server says about itself; needs no login.
     ///
     /// # Errors
@@ -136,6 +157,9 @@ impl Client {
                 proof_window_ms: limits.proof_window_ms,
                 account_quota_bytes: limits.account_quota_bytes,
             },
+            log_name: answer.log_name,
+            log_keys: answer.log_keys.iter().filter_map(|key| key[..].try_into().ok()).collect(),
+            witness_policy: answer.witness_policy,
         })
     }
 

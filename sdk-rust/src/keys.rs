@@ -94,7 +94,7 @@ impl Client {
         opened.await.map_err(|e| Error::integrity(keyring_reason(&e), format!("the keyring of {name}")))
     }
 
-    /// A new key and its keyring for this account alone.
+    /// A new key and its keyring for this account alone: for the key that the directory is proved to name for it.
     pub(crate) async fn new_keyring(
         &self,
         project: ProjectId,
@@ -102,11 +102,12 @@ impl Client {
         epoch: u32,
         identity: &Identity,
     ) -> Result<(EpochKey, pb::Keyring)> {
+        let own = self.own_key(identity).await?;
         let author = identity.clone();
         let subject = KeyringSubject { project, environment, epoch, created_at_ms: self.now_ms() };
         let (key, made) = blocking(move || {
             let key = EpochKey::generate(&mut OsRng);
-            let members = [author.recipient().clone()];
+            let members = [own.recipient().clone()];
             let made = seal_keyring(&key, &subject, &members, &author);
             (key, made)
         })

@@ -48,6 +48,8 @@
 //!   never past the deadline, each with the same request id, so nothing is done twice.
 //! - **Sessions** renew themselves; tasks and processes that share a [`StateStore`] share the session.
 //! - **Memory** stays flat for [`Storage::put_file`] and [`Storage::get_to`], whatever the size.
+//! - **Logs**: a version that is not in the project's log, a log that is not the continuation of the one this machine
+//!   has seen, and keys that are not in the directory are refused; [`Audit`] proves, exports and watches.
 //! - **Writes** replace exactly the version that was read if told so by [`Expect::Etag`].
 //!
 //! # Features
@@ -58,12 +60,14 @@ mod account;
 mod audit;
 mod builder;
 mod client;
+mod directory;
 pub mod dotenv;
 mod environments;
 mod error;
 #[cfg(feature = "native")]
 mod export;
 mod keys;
+mod log;
 #[cfg(feature = "native")]
 pub mod pipeline;
 mod projects;
@@ -75,9 +79,15 @@ mod times;
 mod transport;
 
 pub use account::Account;
-pub use audit::{Audit, AuditEvent};
+pub use audit::{
+    Audit, AuditEvent, EVENTS_MAX, EventProof, EventReader, Evidence, Finding, LogToken, Monitor, Proven,
+    Step, TOKEN_TTL_MAX, verify_file,
+};
+#[cfg(feature = "native")]
+pub use audit::{BundleCheck, BundleFinding, BundleOptions, BundleReport, check_bundle};
 pub use builder::ClientBuilder;
 pub use client::{Client, Limits, ServerInfo};
+pub use directory::{Directory, FOLLOW_MAX, Followed, VerifiedKey};
 pub use environments::{Environment, Environments};
 pub use error::{ApiError, Error, ErrorKind, IntegrityReason, NetworkError, Result, TlsFailure};
 #[cfg(feature = "native")]

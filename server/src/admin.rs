@@ -33,6 +33,25 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
+/// The port's routes of a witness, which has no store that could be away.
+pub fn witness_router(metrics: PrometheusHandle, stop: CancellationToken) -> Router {
+    let ready = move || {
+        let stopped = stop.is_cancelled();
+        async move {
+            if stopped {
+                (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+            } else {
+                (StatusCode::OK, "ready\n")
+            }
+        }
+    };
+    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(move || async move { (text, metrics.render()) }))
+}
+
 /// Lets the metrics drop what is too old to matter, until `stop`.
 pub async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(UPKEEP_PAUSE)).await.is_some() {

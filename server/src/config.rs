@@ -40,7 +40,7 @@ section! {
             says "standalone (central and edge are not built in this version)", "0.1.0";
         /// Which roles the process plays. `all` means every role that this version has.
         roles: Roles, "server.roles", "VEILCLOUD_ROLES", "all", "names",
-            says "all, or any of api, sweep (intake, sift, publish, tally, issuer are not built in this version)", "0.1.0";
+            says "all (api, publish, sweep), any of these, or witness alone (intake, sift, tally, issuer are not built in this version)", "0.1.0";
         /// Address of the public port: gRPC, gRPC-Web and REST. Port 0 takes a free one; see `server.addr` in the
         /// data folder.
         listen: SocketAddr, "server.listen", "VEILCLOUD_LISTEN", "127.0.0.1:8443", "address:port",
@@ -210,6 +210,44 @@ section! {
 }
 
 section! {
+    /// The transparency logs: what happened, as leaves that anyone with the public key can check.
+    Chain {
+        /// Name that begins the origin of every log of this server, for example `cloud.example.org/log`. It is fixed by
+        /// the first start and never changed: clients and witnesses know the logs by it. Empty: a name made from the
+        /// log's key.
+        name: Option<String>, "chain.name", "VEILCLOUD_CHAIN_NAME", "", "name",
+            says "1 to 128 of a-z 0-9 . - _ / :, no slash at either end; the same at every start", "0.1.0";
+        /// File with the `witness`, `group` and `quorum` lines of a c2sp.org/tlog-policy, witnesses with their URLs.
+        /// Checkpoints are shown only when the quorum has cosigned them. Empty: no witnesses.
+        witness_policy: Option<PathBuf>, "chain.witness_policy", "VEILCLOUD_CHAIN_WITNESS_POLICY", "", "path",
+            says "a policy without log lines", "0.1.0";
+        /// PEM file of the root certificates to believe when witnesses are asked. Empty: the system's.
+        witness_ca: Option<PathBuf>, "chain.witness_ca", "VEILCLOUD_CHAIN_WITNESS_CA", "", "path",
+            says "with chain.witness_policy", "0.1.0";
+        /// Asks witnesses of other machines over plain HTTP if their URL says so. A cosignature needs no secrecy, but
+        /// whoever sits on the way can keep it away.
+        witness_allow_plaintext: bool, "chain.witness_allow_plaintext", "VEILCLOUD_CHAIN_WITNESS_ALLOW_PLAINTEXT",
+            "false", "true or false", says "true or false", "0.1.0";
+        /// Most leaves in one batch, over all logs.
+        batch_leaves: usize, "chain.batch_leaves", "VEILCLOUD_CHAIN_BATCH_LEAVES", "4096", "leaves",
+            range 1..=16_384, "0.1.0";
+    }
+}
+
+section! {
+    /// The role witness: cosigns checkpoints of other servers' logs when they only grew.
+    Witness {
+        /// The witness's name, as in its key and its cosignatures: a URL without its scheme.
+        name: Option<String>, "witness.name", "VEILCLOUD_WITNESS_NAME", "", "name",
+            says "no spaces, no plus sign; needed by the role witness", "0.1.0";
+        /// Verifier keys of the logs to watch (c2sp.org/signed-note). A key whose name is a server's chain.name covers
+        /// every log of that server.
+        logs: Vec<String>, "witness.logs", "VEILCLOUD_WITNESS_LOGS", "", "verifier keys",
+            says "name+hash+key; needed by the role witness", "0.1.0";
+    }
+}
+
+section! {
     /// What is said on standard error.
     Log {
         /// Which lines: a level, or levels by module (`info,veilcloud_api=debug`).
@@ -240,6 +278,10 @@ pub struct Config {
     pub limits: Limits,
     /// `[sweep]`
     pub sweep: Sweep,
+    /// `[chain]`
+    pub chain: Chain,
+    /// `[witness]`
+    pub witness: Witness,
     /// `[log]`
     pub log: Log,
 }
@@ -254,6 +296,8 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("accounts", Accounts::ABOUT, Accounts::SETTINGS),
     ("limits", Limits::ABOUT, Limits::SETTINGS),
     ("sweep", Sweep::ABOUT, Sweep::SETTINGS),
+    ("chain", Chain::ABOUT, Chain::SETTINGS),
+    ("witness", Witness::ABOUT, Witness::SETTINGS),
     ("log", Log::ABOUT, Log::SETTINGS),
 ];
 
@@ -289,6 +333,8 @@ impl Config {
             accounts: Accounts::take(&mut values),
             limits: Limits::take(&mut values),
             sweep: Sweep::take(&mut values),
+            chain: Chain::take(&mut values),
+            witness: Witness::take(&mut values),
             log: Log::take(&mut values),
         };
         check::whole(&config, &mut values);

@@ -8,6 +8,7 @@ mod crowd;
 mod folder;
 mod keys;
 mod listen;
+mod log_tools;
 mod roles;
 mod run;
 mod shutdown;
@@ -15,6 +16,7 @@ mod start;
 mod telemetry;
 mod tls;
 mod wire;
+mod witnesses;
 
 use std::{
     collections::BTreeMap,
@@ -44,6 +46,10 @@ fn main() -> ExitCode {
             warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
             print("the configuration is good\n")
         }),
+        Task::Fsck { repair } => load(args).and_then(|(config, ..)| log_tools::fsck(&config, repair)),
+        Task::LogKeyShow => load(args).and_then(|(config, ..)| log_tools::show_keys(&config)),
+        Task::LogKeyRotate => load(args).and_then(|(config, ..)| log_tools::rotate_key(&config)),
+        Task::LogKeyRetire => load(args).and_then(|(config, ..)| log_tools::retire_keys(&config)),
         Task::Serve => {
             load(args).and_then(|(config, warnings, hints)| run::to_the_end(&config, &warnings, hints))
         }

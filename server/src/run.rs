@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use veilcloud_domain::clock::{SystemClock, SystemEntropy};
 use veilcloud_embedded::Embedded;
 
 use crate::{
@@ -45,6 +46,9 @@ pub fn to_the_end(config: &Config, warnings: &[String], hints: bool) -> Result<(
 struct Running {
     api: Option<JoinHandle<bool>>,
     reporter: JoinHandle<()>,
+    publish: Option<veilcloud_workers::publish::Handle>,
+    publisher: Option<JoinHandle<()>>,
+    publish_stop: CancellationToken,
     sweep: Option<veilcloud_workers::sweep::Handle>,
     admin: Option<JoinHandle<bool>>,
     admin_stop: CancellationToken,
@@ -52,6 +56,9 @@ struct Running {
 }
 
 async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
+    if config.server.roles.has(Role::Witness) {
+        return witness(config).await;
+    }
     let metrics = telemetry::start_metrics()
         .map_err(|e| StartError::System { step: "start the metrics", cause: e.to_string() })?;
     let folder = Folder::open(&config.server.data_dir)?;
@@ -74,7 +81,22 @@ async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
     let admin_stop = CancellationToken::new();
     let admin = Admin { store: wired.store.clone(), metrics: metrics.clone(), stop: stop.clone() };
     tokio::spawn(admin::upkeep(metrics, admin_stop.clone()));
-    let reporter = roles::api::report(wired.store.clone(), wired.health, wired.draining, stop.clone());
+    let publish_stop = CancellationToken::new();
+    let (publish, publisher) = if config.server.roles.has(Role::Publish) {
+        let publisher = match wired.witnesses {
+            Some(witnesses) => {
+                let (logs, clock) = (wired.sequencer.store.clone(), wired.sequencer.clock.clone());
+                Some(witnesses.start(logs, clock, publish_stop.clone())?)
+            }
+            None => None,
+        };
+        let sequencer = roles::publish::start(wired.sequencer, &config.chain, publish_stop.clone()).await?;
+        (Some(sequencer), publisher)
+    } else {
+        (None, None)
+    };
+    let reporter =
+        roles::api::report(wired.store.clone(), wired.log, wired.health, wired.draining, stop.clone());
     let sweep = if config.server.roles.has(Role::Sweep) {
         let started = roles::sweep::start(wired.storage, &config.sweep, stop.clone());
         Some(started.map_err(|e| StartError::Wire(e.to_string()))?)
@@ -84,6 +106,9 @@ async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
     let running = Running {
         api: public.map(|port| roles::api::start(port, wired.router, stop.clone())),
         reporter: tokio::spawn(reporter),
+        publish,
+        publisher,
+        publish_stop,
         sweep,
         admin: Some(tokio::spawn(private.serve(admin::router(admin), admin_stop.clone()))),
         admin_stop,
@@ -100,8 +125,49 @@ async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
     outcome
 }
 
+/// A witness's life: it has a data folder and a public port, and nothing of a server's stores.
+async fn witness(config: &Config) -> Result<(), StartError> {
+    let metrics = telemetry::start_metrics()
+        .map_err(|e| StartError::System { step: "start the metrics", cause: e.to_string() })?;
+    let folder = Folder::open(&config.server.data_dir)?;
+    AddressFile::clear(folder.path());
+    let stop = shutdown::listen()
+        .map_err(|e| StartError::System { step: "listen for signals", cause: e.to_string() })?;
+    let public = roles::api::bind(config, &stop).await?;
+    let private = bind_admin(config).await?;
+    let addresses = addresses(config, Some(&public), &private)?;
+    let name = config.witness.name.clone().unwrap_or_default();
+    let witness = tokio::task::block_in_place(|| {
+        let clock = Arc::new(SystemClock);
+        roles::witness::open(folder.path(), &name, &config.witness.logs, clock, &SystemEntropy)
+    })?;
+    let admin_stop = CancellationToken::new();
+    tokio::spawn(admin::upkeep(metrics.clone(), admin_stop.clone()));
+    let admin = admin::witness_router(metrics, stop.clone());
+    let admin = tokio::spawn(private.serve(admin, admin_stop.clone()));
+    let mut api = Some(roles::witness::start(public, witness, stop.clone()));
+    let file = AddressFile::write(folder.path(), &addresses).map_err(|cause| StartError::Folder {
+        step: "write to",
+        path: folder.path().to_path_buf(),
+        cause,
+    })?;
+    tell(config, &addresses, false);
+    let early = tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        () = of(&mut api) => Some(StartError::Role { role: "witness", cause: "its loop is over".to_owned() }),
+    };
+    stop.cancel();
+    drop(joined(api).await);
+    admin_stop.cancel();
+    drop(admin.await);
+    drop(file);
+    tracing::info!("stopped");
+    early.map_or(Ok(()), Err)
+}
+
 impl Running {
-    /// Waits for `stop` and drains: public port, sweep, admin port, store, in this order.
+    /// Waits for `stop` and drains: public port, sweep, sequencer, admin port, store, in this order.
     async fn until(mut self, stop: &CancellationToken) -> Result<(), StartError> {
         let ended = |role: &'static str| StartError::Role { role, cause: "its loop is over".to_owned() };
         // In this order: the signal ends the loops too, and that is not their fault.
@@ -110,6 +176,7 @@ impl Running {
             () = stop.cancelled() => None,
             () = of(&mut self.api) => Some(ended("api")),
             () = of(&mut self.admin) => Some(ended("admin")),
+            cause = over(&mut self.publish) => Some(StartError::Role { role: "publish", cause }),
         };
         stop.cancel();
         match joined(self.api).await {
@@ -121,6 +188,16 @@ impl Running {
             && let Err(e) = sweep.drained().await
         {
             tracing::error!(error = %e, "bug: the sweep did not end well");
+        }
+        // After the public port: its last answers wait for the logs.
+        self.publish_stop.cancel();
+        if let Some(publish) = self.publish
+            && let Err(e) = publish.drained().await
+        {
+            tracing::error!(error = %e, "the sequencer did not end well");
+        }
+        if let Some(publisher) = self.publisher {
+            drop(publisher.await);
         }
         self.admin_stop.cancel();
         drop(joined(self.admin).await);
@@ -142,6 +219,21 @@ async fn of(task: &mut Option<JoinHandle<bool>>) {
         None => std::future::pending().await,
     }
     *task = None;
+}
+
+/// Why the sequencer ended by itself; while it runs, and where there is none, this never comes.
+async fn over(publish: &mut Option<veilcloud_workers::publish::Handle>) -> String {
+    match publish {
+        Some(running) => {
+            let cause = match running.ended().await {
+                Ok(()) => "its loop is over".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            *publish = None;
+            cause
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// What a task that is still there ends with.

@@ -72,6 +72,9 @@ pub enum StartError {
         /// Why.
         cause: String,
     },
+    /// A check of the logs found something.
+    #[error("the check found {0} things that are wrong")]
+    Findings(u64),
     /// Standard output is closed or full.
     #[error("cannot write to standard output: {0}")]
     Print(io::Error),
@@ -112,6 +115,11 @@ impl StartError {
                 "see the limits of this user and container (files, threads)".into()
             }
             Self::Role { .. } => "this is a bug: keep the log and report it; a restart is safe".into(),
+            Self::Findings(_) => {
+                "hashes are mended with `fsck --repair`; entries come from a backup of the whole folder. See \
+                 docs/guides/audit.md"
+                    .into()
+            }
             Self::Print(_) => "direct standard output to a place that takes it".into(),
         }
     }

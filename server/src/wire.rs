@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use veilcloud_api::{Draining, Health, Limits, Services, Settings as ApiSettings};
 use veilcloud_domain::{
-    audit::Audit,
+    audit::{
+        Audit, LogReader, Reads, heads::Heads, log::Log, sequence::Parts, settled::Settled, signer::LogKeys,
+    },
     auth::{Auth, Settings as AuthSettings},
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     projects::Projects,
@@ -16,8 +18,9 @@ use veilcloud_embedded::{Embedded, Options};
 use crate::{
     config::{Config, Mode, StorageKind},
     folder::Folder,
-    keys::Keys,
+    keys::{Keys, LogKeyFile},
     start::StartError,
+    witnesses::Witnesses,
 };
 
 /// What the roles need.
@@ -26,6 +29,12 @@ pub struct Wired {
     pub store: Arc<Embedded>,
     /// What the sweep works on.
     pub storage: Arc<Storage>,
+    /// What the sequencer works with.
+    pub sequencer: Parts,
+    /// The handle that everybody waits for the logs at; it says whether they still take entries.
+    pub log: Arc<Log>,
+    /// The witnesses that heads go to, when there are any.
+    pub witnesses: Option<Witnesses>,
     /// The public port's routes.
     pub router: Router,
     /// What the public port says of its own state.
@@ -45,36 +54,51 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
         }
     };
 
+    let log_keys = LogKeyFile::open(folder.path(), config.chain.name.as_deref(), &*entropy)?.keys()?;
+    let log_keys = Arc::new(log_keys);
+    let witnesses = Witnesses::load(&config.chain, &log_keys)?;
+    let log = Log::new();
+    // Every change waits for the log before it is answered.
+    let directory = Arc::new(Settled::new(store.directory(), log.clone()));
+    let catalog = Arc::new(Settled::new(store.catalog(), log.clone()));
+    let keyrings = Arc::new(Settled::new(store.keyrings(), log.clone()));
+    let shelf = Arc::new(Settled::new(store.shelf(), log.clone()));
+
     let auth = Arc::new(Auth::new(
-        store.directory(),
+        directory.clone(),
         store.attempts(),
         clock.clone(),
         entropy.clone(),
         Arc::new(keys.auth),
         auth_settings(config, clock.now_ms()),
     ));
-    let projects = Arc::new(Projects::new(
-        store.catalog(),
-        store.keyrings(),
-        store.directory(),
-        clock.clone(),
-        entropy.clone(),
-    ));
+    let projects =
+        Arc::new(Projects::new(catalog, keyrings, directory.clone(), clock.clone(), entropy.clone()));
     let storage = Arc::new(Storage::new(
-        store.shelf(),
+        shelf,
         store.blobs(),
         store.staging(),
         store.uploads(),
         projects.clone(),
+        Reads::new(store.outbox(), log.clone()),
         clock.clone(),
         entropy.clone(),
         StorageSettings { blob_max_bytes: config.storage.blob_max_bytes },
     ));
+    let audit = Audit::new(
+        Arc::new(LogReader::new(store.logs())),
+        directory,
+        log_keys.clone(),
+        keys.log_tokens,
+        clock.clone(),
+        witnesses.as_ref().map(Witnesses::policy_text).unwrap_or_default(),
+    );
+    let sequencer = sequencer(&store, log_keys, clock.clone(), log.clone(), witnesses.as_ref());
     let services = Services {
         auth,
         projects,
         storage: storage.clone(),
-        audit: Arc::new(Audit::new(store.outbox())),
+        audit: Arc::new(audit),
         meter: store.meter(),
         nullifiers: store.nullifiers(),
         replies: store.replies(),
@@ -84,7 +108,18 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     };
     let draining = Draining::new();
     let (router, health) = veilcloud_api::router(services, api_settings(config), draining.clone());
-    Ok(Wired { store, storage, router, health, draining })
+    Ok(Wired { store, storage, sequencer, log, witnesses, router, health, draining })
+}
+
+fn sequencer(
+    store: &Embedded,
+    keys: Arc<LogKeys>,
+    clock: Arc<dyn Clock>,
+    log: Arc<Log>,
+    witnesses: Option<&Witnesses>,
+) -> Parts {
+    let heads: Option<Arc<Heads>> = witnesses.map(|witnesses| witnesses.heads.clone());
+    Parts { store: store.logs(), outbox: store.outbox(), keys, clock, log, heads }
 }
 
 fn auth_settings(config: &Config, started_at_ms: u64) -> AuthSettings {

@@ -135,9 +135,9 @@ fn a_foreign_keyring_is_refused() {
 fn a_forged_seal_is_refused() {
     let (mut server, alice) = scene();
     edit(&mut server, |db| {
-        // The last byte belongs to the author's signature.
+        // The last byte belongs to the author's signature, and no signature ends in this one: its S is below 2^253.
         let sql = format!(
-            "UPDATE versions SET seal = CAST(substr(seal, 1, length(seal) - 1) || x'00' AS BLOB) WHERE number = 3 AND environment = {ENV}"
+            "UPDATE versions SET seal = CAST(substr(seal, 1, length(seal) - 1) || x'ff' AS BLOB) WHERE number = 3 AND environment = {ENV}"
         );
         run(db, &sql, "production");
     });

@@ -115,6 +115,7 @@ pub struct Whoami {
 #[command(before_help = "\
 Examples:
   veilcloud account delete
+  veilcloud account trust-key
 ")]
 pub struct Account {
     #[command(subcommand)]
@@ -124,6 +125,23 @@ pub struct Account {
 #[derive(Subcommand)]
 pub enum AccountCommand {
     Delete(AccountDelete),
+    TrustKey(AccountTrustKey),
+}
+
+/// Say that the keys which the server's directory names for you are yours
+///
+/// Needed only when you recovered the account on another machine, more than once: this machine then refuses to wrap
+/// keys (KEY_UNEXPECTED), because somebody who publishes keys in your name would look the same. The keys in force
+/// still have to be the ones that your password unlocks.
+#[derive(Args)]
+#[command(before_help = "\
+Examples:
+  veilcloud account trust-key
+")]
+pub struct AccountTrustKey {
+    /// Do not ask to type the e-mail address
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Delete the account with every project, version and key, for good

@@ -5,29 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-/// Read a project's audit trail
-#[derive(Args)]
-#[command(before_help = "\
-Examples:
-  veilcloud audit list my-app
-")]
-pub struct Audit {
-    #[command(subcommand)]
-    pub command: AuditCommand,
-}
-
-#[derive(Subcommand)]
-pub enum AuditCommand {
-    /// List the events of a project, oldest first
-    #[command(
-        before_help = "Examples:\n  veilcloud audit list my-app\n  veilcloud audit list my-app --json\n"
-    )]
-    List {
-        /// Project
-        project: String,
-    },
-}
-
 /// Help for calling the REST interface with other tools
 #[derive(Args)]
 #[command(before_help = "\

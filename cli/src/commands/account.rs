@@ -143,7 +143,28 @@ pub async fn whoami(context: &Context, args: args::Whoami) -> Result<Exit, Failu
 }
 
 pub async fn manage(context: &Context, args: args::Account) -> Result<Exit, Failure> {
-    let args::AccountCommand::Delete(args) = args.command;
+    match args.command {
+        args::AccountCommand::Delete(args) => delete(context, args).await,
+        args::AccountCommand::TrustKey(args) => trust_key(context, args).await,
+    }
+}
+
+async fn trust_key(context: &Context, args: args::AccountTrustKey) -> Result<Exit, Failure> {
+    let email = session_email(context)?;
+    let what = "this machine will take every key that was published in your name so far for yours";
+    context.prompt.confirm(what, &email, args.yes)?;
+    let key = context.client()?.directory().trust_own_key().await?;
+    let value = json!({
+        "account_id": key.account_id().to_string(),
+        "digest": show::hex(key.digest()),
+        "index": key.index(),
+    });
+    let sentence = format!("the keys of {email} are trusted, leaf {} of the directory", key.index());
+    context.output.done(&value, &sentence)?;
+    Ok(Exit::Done)
+}
+
+async fn delete(context: &Context, args: args::AccountDelete) -> Result<Exit, Failure> {
     let email = session_email(context)?;
     let what = format!("this deletes the account {email} with every project, version and key for good");
     context.prompt.confirm(&what, &email, args.yes)?;

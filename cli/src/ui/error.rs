@@ -117,6 +117,12 @@ fn remedy_of(error: &Error) -> String {
         Error::Integrity { reason: IntegrityReason::RolledBack, .. } => {
             format!("{} (veilcloud envs forget)", error.remedy())
         }
+        Error::Integrity { reason: IntegrityReason::KeyUnexpected, .. } => {
+            format!("{} (veilcloud account trust-key)", error.remedy())
+        }
+        Error::Integrity { reason: IntegrityReason::LogKeyChanged, .. } => {
+            format!("{} (--config-dir)", error.remedy())
+        }
         Error::Network { .. } => {
             format!(
                 "{}; veilcloud doctor looks at each step",

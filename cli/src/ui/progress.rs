@@ -9,15 +9,26 @@ use super::output::Output;
 
 const TEMPLATE: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
+const COUNT_TEMPLATE: &str = "{msg} {wide_bar} {pos}/{len} entries {eta}";
+
 struct Bar(ProgressBar);
 
-/// A bar that says `verb`, or None where none may be drawn.
+/// A bar that says `verb` and counts bytes, or None where none may be drawn.
 pub fn bar(output: Output, verb: &'static str) -> Option<Arc<dyn Progress>> {
+    draw(output, verb, TEMPLATE)
+}
+
+/// A bar that says `verb` and counts entries of a log, or None where none may be drawn.
+pub fn count(output: Output, verb: &'static str) -> Option<Arc<dyn Progress>> {
+    draw(output, verb, COUNT_TEMPLATE)
+}
+
+fn draw(output: Output, verb: &'static str, template: &str) -> Option<Arc<dyn Progress>> {
     if !output.shows_progress() {
         return None;
     }
     let bar = ProgressBar::no_length().with_message(verb);
-    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     Some(Arc::new(Bar(bar)))

@@ -130,7 +130,7 @@ fn a_file_that_is_not_there_is_told_before_the_network_is_tried() {
 #[test]
 fn commands_that_need_a_session_say_so_without_one() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [&[&str]; 7] = [
+    let cases: [&[&str]; 13] = [
         &["whoami"],
         &["projects", "list"],
         &["storage", "get", "my-app", "production"],
@@ -138,6 +138,12 @@ fn commands_that_need_a_session_say_so_without_one() {
         &["api", "headers", "GET", "/v1/projects"],
         &["api", "seal", "my-app", "production", "-", "--file", "next.age"],
         &["account", "delete", "--yes", "--password-stdin"],
+        &["account", "trust-key", "--yes"],
+        &["audit", "list", "my-app"],
+        &["audit", "proof", "my-app", "17"],
+        &["audit", "export", "my-app", "--format", "bundle", "--output", "log"],
+        &["audit", "monitor", "my-app", "--once"],
+        &["audit", "token", "my-app", "--ttl", "10m"],
     ];
     for args in cases {
         let ran = run(veilcloud(dir.path()).args(args).input("long enough to try\n"));
@@ -146,7 +152,9 @@ fn commands_that_need_a_session_say_so_without_one() {
         assert!(ran.stderr.contains("veilcloud login"), "{args:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{args:?}");
     }
-    assert!(!dir.path().join("next.age").exists(), "a command that failed left a file");
+    for name in ["next.age", "log"] {
+        assert!(!dir.path().join(name).exists(), "a command that failed left {name}");
+    }
 }
 
 #[test]

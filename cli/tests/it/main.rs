@@ -1,5 +1,6 @@
 //! The real binary, without a server: what it says, what it refuses, how it ends.
 
+mod audit;
 mod help;
 mod input;
 mod network;

@@ -38,12 +38,17 @@ impl ApiError {
             "RATE_LIMITED" => ErrorKind::RateLimited { retry_after: self.retry_after },
             "CREDENTIAL_MISSING" | "CREDENTIAL_INVALID" | "CREDENTIAL_EXPIRED" | "CREDENTIAL_REVOKED"
             | "PROOF_INVALID" | "PROOF_STALE" | "PROOF_REPLAYED" | "LOGIN_FAILED" | "ATTEMPT_UNKNOWN"
-            | "REFRESH_INVALID" | "REFRESH_REUSED" | "RECOVERY_FAILED" | "LOGIN_NOT_FRESH" => ErrorKind::Auth,
+            | "REFRESH_INVALID" | "REFRESH_REUSED" | "RECOVERY_FAILED" | "LOGIN_NOT_FRESH"
+            | "LOG_TOKEN_INVALID" => ErrorKind::Auth,
             "PERMISSION_DENIED" | "QUOTA_EXCEEDED" | "PROJECT_LIMIT" | "ENVIRONMENT_LIMIT"
             | "UPLOAD_LIMIT" => ErrorKind::Denied,
-            "ENVIRONMENT_NOT_FOUND" | "BLOB_NOT_FOUND" | "VERSION_NOT_FOUND" | "UPLOAD_NOT_FOUND" => {
-                ErrorKind::NotFound
-            }
+            "ENVIRONMENT_NOT_FOUND"
+            | "BLOB_NOT_FOUND"
+            | "VERSION_NOT_FOUND"
+            | "UPLOAD_NOT_FOUND"
+            | "LOG_INDEX_UNKNOWN"
+            | "LOG_FILE_UNKNOWN"
+            | "ACCOUNT_KEY_UNKNOWN" => ErrorKind::NotFound,
             "ETAG_MISMATCH"
             | "EPOCH_STALE"
             | "ENVIRONMENT_EXISTS"
@@ -56,7 +61,9 @@ impl ApiError {
             | "MESSAGE_TOO_LARGE"
             | "BLOB_TOO_LARGE"
             | "RANGE_NOT_SATISFIABLE"
-            | "PAGE_TOKEN_INVALID" => ErrorKind::Usage,
+            | "PAGE_TOKEN_INVALID"
+            | "LOG_PROOF_INVALID"
+            | "LOG_POLICY_INVALID" => ErrorKind::Usage,
             "" => self.kind_of_code(),
             _ => ErrorKind::Server,
         }
@@ -107,6 +114,17 @@ impl ApiError {
             "BLOB_TOO_LARGE" | "MESSAGE_TOO_LARGE" => "split what is stored into smaller environments",
             "UPLOAD_NOT_FOUND" => "start the upload again",
             "NAME_INVALID" | "FIELD_INVALID" => "correct the argument that the message names",
+            "LOG_UNAVAILABLE" => {
+                "look whether the change is there before you repeat it, and tell the server's operator"
+            }
+            "LOG_INDEX_UNKNOWN" => "list the events and ask for one that is there",
+            "LOG_FILE_UNKNOWN" | "LOG_BEHIND" => "try again in a moment",
+            "LOG_PROOF_INVALID" => "compare the file and the policy with their source",
+            "LOG_POLICY_INVALID" => "correct the policy as c2sp.org/tlog-policy says",
+            "LOG_TOKEN_INVALID" => "make a new token",
+            "ACCOUNT_KEY_UNKNOWN" => {
+                "check the account's id; an account that was deleted has no keys any more"
+            }
             "INTERNAL" => "send the trace id to the server's operator",
             _ => "try again; if it stays, send the trace id to the server's operator",
         }

@@ -67,6 +67,30 @@ pub enum IntegrityReason {
     /// Not encrypted to the key of its epoch, or changed afterwards.
     #[error("the data was changed after it was encrypted, or is not encrypted to this key")]
     CiphertextChanged,
+    /// The server does not show that this is in the project's log.
+    #[error("the server does not show that this is in the log")]
+    NotInLog,
+    /// A proof of the log, or the checkpoint it stands on, does not hold for this entry and place.
+    #[error("the proof of the log does not hold")]
+    LogProofInvalid,
+    /// The log is shorter than this machine has seen it.
+    #[error("the server shows a shorter log than it did before")]
+    LogRolledBack,
+    /// The log is not the continuation of what this machine has seen of it.
+    #[error("the server shows another log than it did before")]
+    LogForked,
+    /// The logs have another name, or are signed by another key, than at the first contact.
+    #[error("the logs are signed by another key, or have another name, than before")]
+    LogKeyChanged,
+    /// Fewer witnesses have seen the log than the policy asks for.
+    #[error("too few witnesses have seen this state of the log")]
+    WitnessQuorum,
+    /// The directory does not show that an account has these keys.
+    #[error("the keys are not in the directory")]
+    KeyNotInDirectory,
+    /// The directory names other keys for this account than its owner's.
+    #[error("the directory names keys of this account that are not known here")]
+    KeyUnexpected,
 }
 
 impl IntegrityReason {
@@ -91,6 +115,28 @@ impl IntegrityReason {
             }
             Self::Truncated | Self::LengthMismatch => {
                 "try again; if it stays, tell the operator that data was lost"
+            }
+            Self::NotInLog => {
+                "do not use the data; try once more, and if it stays, ask the operator why the version is not in the log"
+            }
+            Self::LogProofInvalid => {
+                "do not use the data; tell the server's operator, and keep the answer as evidence if you can"
+            }
+            Self::LogRolledBack | Self::LogForked => {
+                "do not use the data; ask the operator whether a backup was restored, and compare checkpoints with another \
+                 machine or a witness: two signed ones that contradict each other prove the fault"
+            }
+            Self::LogKeyChanged => {
+                "do not use the data; use a state directory of its own for each server, and ask the operator, by another \
+                 way than this server, whether the key of the logs was changed"
+            }
+            Self::WitnessQuorum => {
+                "wait a moment and try again; if it stays, ask the operator about the witnesses"
+            }
+            Self::KeyNotInDirectory => "give nothing to these keys; ask their owner and the operator",
+            Self::KeyUnexpected => {
+                "share nothing; if you recovered the account on another machine, say so here by trusting the key; if not, \
+                 somebody has published keys in your name: tell the operator"
             }
             Self::AuthorUnknown => "check that you are logged in to the account that wrote it",
             _ => {
@@ -121,6 +167,14 @@ impl IntegrityReason {
             Self::Truncated => "truncated",
             Self::Withheld => "withheld",
             Self::CiphertextChanged => "ciphertext-changed",
+            Self::NotInLog => "not-in-log",
+            Self::LogProofInvalid => "log-proof-invalid",
+            Self::LogRolledBack => "log-rolled-back",
+            Self::LogForked => "log-forked",
+            Self::LogKeyChanged => "log-key-changed",
+            Self::WitnessQuorum => "witness-quorum",
+            Self::KeyNotInDirectory => "key-not-in-directory",
+            Self::KeyUnexpected => "key-unexpected",
         }
     }
 }

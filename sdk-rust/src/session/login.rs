@@ -25,9 +25,14 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::WrongPassword`], also when there is no such account; [`Error::Integrity`] if the server gives out
-    /// other keys than the password unlocks.
+    /// other keys than the password unlocks, if its logs have another name or key than before, or if its directory names
+    /// keys of this account that are not known here. The session is open then, and nothing is wrapped to any key.
     pub async fn login(&self, email: &str, password: &Password) -> Result<Account> {
+        // Before the password is used: a server that has changed its name learns nothing.
+        let (_, shown) = self.meet().await?;
         self.open_session(email, password).await?;
+        self.directory().follow().await?;
+        self.known_log_keys(&shown).await?;
         self.account().await
     }
 
@@ -80,6 +85,7 @@ impl Client {
         let session = Arc::new(self.session_of(granted, refresh_token, address, identity, holder)?);
         let guard = self.lock_state().await?;
         self.inner().keys.clear();
+        self.inner().own_key.clear();
         self.adopt(Arc::clone(&session)).await?;
         drop(guard);
         Ok((session, ark))

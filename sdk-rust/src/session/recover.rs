@@ -83,6 +83,7 @@ impl Client {
             password_wrap: wrapped(Factor::Password(done.export_key.expose())),
             recovery_wrap: wrapped(Factor::Recovery(&next.0)),
         };
+        self.know_own_bundle(account, &request.account_bundle).await?;
         keep(&next).map_err(Error::local("keep the new recovery code"))?;
         // Once: a second try would be told that the first has used the attempt up.
         let answer: Result<pb::RecoverFinishResponse> = self.call_once(&rpc::RECOVER_FINISH, &request).await;

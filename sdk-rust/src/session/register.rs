@@ -51,6 +51,8 @@ impl Client {
         keep: impl FnOnce(&RecoveryCode) -> io::Result<()>,
     ) -> Result<Registered> {
         let address = email(address)?;
+        // The first contact: name and keys of the logs are kept from here on.
+        self.meet().await?;
         let (registration, request) =
             ClientRegistration::start(password.expose(), &mut OsRng).map_err(login_error)?;
         let request = pb::RegisterStartRequest { email: address.clone(), registration_request: request };
@@ -73,6 +75,7 @@ impl Client {
             password_wrap: wrapped(Factor::Password(done.export_key.expose())),
             recovery_wrap: wrapped(Factor::Recovery(&code.0)),
         };
+        self.know_own_bundle(account, &request.account_bundle).await?;
         keep(&code).map_err(Error::local("keep the recovery code"))?;
         // Once: a second try would be told EMAIL_TAKEN by the first.
         let _: pb::RegisterFinishResponse = self.call_once(&rpc::REGISTER_FINISH, &request).await?;
@@ -90,7 +93,9 @@ pub(super) mod tests {
     use veilvault::identity::AccountBundle;
 
     use super::*;
-    use crate::error::NetworkError;
+    use crate::error::{IntegrityReason, NetworkError};
+    use crate::log::LogId;
+    use crate::log::tests::served::ServedLog;
     use crate::transport::Failure;
     use crate::transport::fake::{Fake, message, refusal};
 
@@ -117,6 +122,7 @@ pub(super) mod tests {
                 let registration_response = blinded(&request.registration_request, &request.email);
                 message(&pb::RegisterStartResponse { registration_response })
             }
+            "GetServerInfo" => message(&ServedLog::new(LogId::Directory).server_info()),
             _ => finish(&pb::RegisterFinishRequest::decode(call.body.clone()).expect("a request")),
         })
     }
@@ -137,7 +143,8 @@ pub(super) mod tests {
         };
         let e = client(&fake).register_with("ada@example.org", &"password".into(), keep).await;
         assert!(e.err().expect("lost").outcome_unknown());
-        assert_eq!(fake.calls().len(), 2, "a second try would meet the first");
+        let finishes = fake.calls().iter().filter(|call| call.path.ends_with("RegisterFinish")).count();
+        assert_eq!(finishes, 1, "a second try would meet the first");
     }
 
     #[tokio::test]
@@ -146,6 +153,27 @@ pub(super) mod tests {
         let keep = |_: &RecoveryCode| Err(io::Error::from(io::ErrorKind::StorageFull));
         let e = client(&fake).register_with("ada@example.org", &"password".into(), keep).await;
         assert!(matches!(e, Err(Error::Local { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_server_whose_logs_changed_their_name_learns_nothing() {
+        let mut name = "host.example";
+        let fake = Fake::answering(move |call| match call.path.rsplit('/').next().unwrap_or_default() {
+            "GetServerInfo" => {
+                let info =
+                    ServedLog { name: name.to_owned(), ..ServedLog::new(LogId::Directory) }.server_info();
+                name = "other.example";
+                message(&info)
+            }
+            _ => Err(refusal("ALREADY_EXISTS", "EMAIL_TAKEN", None)),
+        });
+        let client = client(&fake);
+        let first = client.register("ada@example.org", &"password".into()).await.err().expect("refused");
+        assert!(first.is("EMAIL_TAKEN"));
+        fake.calls();
+        let again = client.register("ada@example.org", &"password".into()).await.err().expect("refused");
+        assert!(matches!(again, Error::Integrity { reason: IntegrityReason::LogKeyChanged, .. }));
+        assert_eq!(fake.calls().len(), 1);
     }
 
     #[tokio::test]

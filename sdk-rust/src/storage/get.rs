@@ -41,7 +41,8 @@ impl Storage {
             Some(version) => Some(self.linked(visit, version).await?),
             None => None,
         };
-        let (answer, messages) = self.begin(site, version.unwrap_or(0), 0).await?;
+        let asked = self.client.ask(site.log()).await?;
+        let (answer, messages) = self.begin(site, version.unwrap_or(0), 0, asked.head.size).await?;
         let info = answer.blob.ok_or(Error::BadAnswer { rpc: rpc::GET_BLOB.path })?;
         let checked = check(&info, site, &visit.session.identity, version)?;
         match &linked {
@@ -51,6 +52,7 @@ impl Storage {
             Some(_) => {}
             None => self.judge_newest(visit, &checked).await?,
         }
+        self.prove(site, &checked, &asked, answer.log_proof).await?;
         let mut download = Download {
             storage: self.clone(),
             site: site.clone(),
@@ -75,7 +77,13 @@ impl Storage {
         chain.into_iter().find(|checked| checked.seal.version == version).ok_or_else(missing)
     }
 
-    async fn begin(&self, site: &Site, version: u64, offset: u64) -> Result<(pb::GetBlobResponse, Messages)> {
+    async fn begin(
+        &self,
+        site: &Site,
+        version: u64,
+        offset: u64,
+        log_size: u64,
+    ) -> Result<(pb::GetBlobResponse, Messages)> {
         let request = pb::GetBlobRequest {
             project_id: site.project.to_string(),
             env_name: site.name.clone(),
@@ -83,6 +91,7 @@ impl Storage {
             if_none_match: String::new(),
             offset,
             length: 0,
+            log_size,
         };
         let mut messages = self.client.call_stream(&rpc::GET_BLOB, &request).await?;
         let first = messages.next().await.ok_or(Error::BadAnswer { rpc: rpc::GET_BLOB.path })?;
@@ -189,7 +198,8 @@ impl Download {
         }
         self.breaks += 1;
         let version = self.checked.seal.version;
-        let (answer, messages) = self.storage.begin(&self.site, version, self.offset).await?;
+        // The version was proved when the download began; the same digest is the same version.
+        let (answer, messages) = self.storage.begin(&self.site, version, self.offset, 0).await?;
         let same = answer.blob.as_ref().is_some_and(|info| info.digest[..] == self.checked.seal.digest);
         if !same {
             return Err(self.refused(IntegrityReason::Forked));

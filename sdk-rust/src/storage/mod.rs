@@ -1,12 +1,14 @@
 //! Content of environments: sealed here before it leaves, checked here before it is believed.
 //!
 //! Writing makes a new version that names the one before it in its signed seal; reading checks seal, keyring, digest
-//! and the chain of versions against what this machine has seen before. Whatever does not fit is an
-//! [`Error::Integrity`](crate::Error::Integrity) with the name of the check, and must not be used.
+//! and the chain of versions against what this machine has seen before, and that the version is in a log that continues
+//! the one seen before. Whatever does not fit is an [`Error::Integrity`](crate::Error::Integrity) with the name of the
+//! check, and must not be used.
 
 mod get;
 mod history;
 pub(crate) mod pins;
+mod prove;
 mod put;
 mod rollback;
 #[cfg(feature = "native")]

@@ -1,5 +1,5 @@
 //! Pins: what this machine has seen of each project and environment. A server can serve any signed version it ever got; only
-//! memory shows that it once showed a newer one. What must never happen: a pin that moves back.
+//! memory shows that it once showed a newer one. What was seen of the logs is in [`crate::log`]'s part. What must never happen: a pin that moves back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +11,13 @@ use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 use crate::client::Client;
 use crate::environments::Environment;
 use crate::error::{Error, IntegrityReason, Result};
+use crate::log::{LogId, LogPins, LogRecord};
 use crate::state::{PINS_LEN_MAX, StateStore};
 use crate::transport::blocking;
 
-const VERSION: u32 = 1;
+/// Version 1 knew nothing of logs and is still read.
+const VERSION: u32 = 2;
+const VERSION_MIN: u32 = 1;
 
 /// The newest that was seen of one environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub(crate) struct Pins {
     names: BTreeMap<String, EnvironmentId>,
     /// By account and name: a state directory may see another login.
     projects: BTreeMap<String, ProjectId>,
+    /// What was seen of the server's logs.
+    pub(crate) logs: LogPins,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +68,8 @@ struct Record {
     names: BTreeMap<String, String>,
     #[serde(default)]
     projects: BTreeMap<String, String>,
+    #[serde(default)]
+    logs: LogRecord,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -182,13 +189,14 @@ impl Pins {
             environments: pins.collect(),
             names: self.names.iter().map(|(name, id)| (name.clone(), id.to_string())).collect(),
             projects: self.projects.iter().map(|(name, id)| (name.clone(), id.to_string())).collect(),
+            logs: self.logs.record(),
         };
         serde_json::to_string(&record).expect("strings and numbers are always JSON")
     }
 
     fn decode(text: &str) -> Option<Self> {
         let record: Record = serde_json::from_str(text).ok()?;
-        if record.version != VERSION {
+        if !(VERSION_MIN..=VERSION).contains(&record.version) {
             return None;
         }
         let pin = |(id, pin): (String, PinRecord)| {
@@ -202,6 +210,7 @@ impl Pins {
             environments: record.environments.into_iter().map(pin).collect::<Option<_>>()?,
             names: record.names.into_iter().map(name).collect::<Option<_>>()?,
             projects: record.projects.into_iter().map(project).collect::<Option<_>>()?,
+            logs: LogPins::read(record.logs)?,
         })
     }
 
@@ -329,21 +338,34 @@ impl Client {
             let names: Vec<String> =
                 pins.names.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
             let forgotten = names.iter().filter(|key| pins.forget_name(key)).count();
+            let forgotten = forgotten + usize::from(pins.logs.forget(LogId::Project(project)));
             Ok(forgotten > 0 || pins.projects.len() < before)
         })
         .await
     }
 
     /// Changes the pins under the store's lock, starting from what is stored now.
-    async fn change_pins(
+    pub(crate) async fn change_pins(
         &self,
         change: impl FnOnce(&mut Pins) -> Result<bool> + Send + 'static,
     ) -> Result<()> {
+        self.change_pins_with(move |pins| Ok((change(pins)?, ()))).await
+    }
+
+    /// The same for a change that has something to tell.
+    pub(crate) async fn change_pins_with<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Pins) -> Result<(bool, T)> + Send + 'static,
+    ) -> Result<T> {
         let state = Arc::clone(&self.inner().state);
         blocking(move || {
             let _guard = state.lock().map_err(Error::local("lock the state"))?;
             let mut pins = Pins::load(&*state)?;
-            if change(&mut pins)? { pins.save(&*state) } else { Ok(()) }
+            let (changed, told) = change(&mut pins)?;
+            if changed {
+                pins.save(&*state)?;
+            }
+            Ok(told)
         })
         .await
     }

@@ -11,6 +11,7 @@ use veilvault::epoch::EpochKey;
 use zeroize::Zeroizing;
 
 use super::pins::Pin;
+use super::prove::Receipt;
 use super::upload::Source;
 use super::verify::{Checked, Site, Visit, check};
 use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
@@ -89,11 +90,12 @@ impl Storage {
         sealed: &Sealed,
         ciphertext: Bytes,
         options: &PutOptions,
-    ) -> Result<pb::BlobInfo> {
+    ) -> Result<Receipt> {
         let progress = options.progress.as_deref();
         if let Some(progress) = progress {
             progress.start(sealed.ciphertext_len);
         }
+        let asked = self.client.ask(visit.site.log()).await?;
         let request = pb::PutBlobRequest {
             project_id: visit.site.project.to_string(),
             env_name: visit.site.name.clone(),
@@ -102,13 +104,15 @@ impl Storage {
             if_match: slot.if_match.clone(),
             if_none_match: slot.if_none_match(),
             request_id: times::request_id(),
+            log_size: asked.head.size,
         };
         let answer: pb::PutBlobResponse = self.client.call(&rpc::PUT_BLOB, &request).await?;
         if let Some(progress) = progress {
             progress.advance(sealed.ciphertext_len);
             progress.finish();
         }
-        times::present(answer.blob, &rpc::PUT_BLOB)
+        let blob = times::present(answer.blob, &rpc::PUT_BLOB)?;
+        Ok(Receipt { blob, asked, proof: answer.log_proof })
     }
 
     /// Takes the server's word that a version is committed, and checks it like any other word.
@@ -117,31 +121,29 @@ impl Storage {
         visit: &Visit,
         slot: &Slot,
         sealed: &Sealed,
-        answer: Result<pb::BlobInfo>,
+        answer: Result<Receipt>,
     ) -> Result<Version> {
-        let info = match answer {
+        let receipt = match answer {
             // An answer that was lost on the way: a try before this one has done it.
             Err(e) if e.is("ETAG_MISMATCH") => self.landed(&visit.site, slot, sealed).await?.ok_or(e)?,
             answer => answer?,
         };
-        let checked = check(&info, &visit.site, &visit.session.identity, Some(slot.subject.version))?;
+        let checked = check(&receipt.blob, &visit.site, &visit.session.identity, Some(slot.subject.version))?;
         if checked.seal.digest != sealed.digest {
             return Err(visit.site.integrity(IntegrityReason::DigestMismatch, slot.subject.version));
+        }
+        // Without a proof the log is behind; whoever reads the version next sees one or refuses it.
+        if receipt.proof.is_some() {
+            self.prove(&visit.site, &checked, &receipt.asked, receipt.proof).await?;
         }
         self.note(&visit.site, &checked).await?;
         Ok(checked.version(&slot.key))
     }
 
     /// The version in this slot, if it is the one that was sealed here.
-    async fn landed(&self, site: &Site, slot: &Slot, sealed: &Sealed) -> Result<Option<pb::BlobInfo>> {
-        let request = pb::StatBlobRequest {
-            project_id: site.project.to_string(),
-            env_name: site.name.clone(),
-            version: slot.subject.version,
-        };
-        let answer: Result<pb::StatBlobResponse> = self.client.call(&rpc::STAT_BLOB, &request).await;
-        match answer {
-            Ok(answer) => Ok(answer.blob.filter(|info| info.digest[..] == sealed.digest)),
+    async fn landed(&self, site: &Site, slot: &Slot, sealed: &Sealed) -> Result<Option<Receipt>> {
+        match self.stat(site, slot.subject.version).await {
+            Ok(receipt) => Ok(Some(receipt).filter(|receipt| receipt.blob.digest[..] == sealed.digest)),
             Err(e) if e.is("VERSION_NOT_FOUND") || e.is("BLOB_NOT_FOUND") => Ok(None),
             Err(e) => Err(e),
         }
@@ -194,13 +196,18 @@ impl Storage {
         let visit = self.visit(project.id, name).await?;
         let missing = || Error::NotFound { what: "content", name: name.to_owned() };
         let head = self.head(&visit).await?.ok_or_else(missing)?;
+        let asked = self.client.ask(visit.site.log()).await?;
         let request = pb::DeleteBlobRequest {
             project_id: visit.site.project.to_string(),
             env_name: visit.site.name.clone(),
             if_match: head.etag(),
             request_id: times::request_id(),
+            log_size: asked.head.size,
         };
-        let _: pb::DeleteBlobResponse = self.client.call(&rpc::DELETE_BLOB, &request).await?;
+        let answer: pb::DeleteBlobResponse = self.client.call(&rpc::DELETE_BLOB, &request).await?;
+        if let Some(proof) = answer.log_proof {
+            self.prove_deletion(&visit, &head, &asked, proof).await?;
+        }
         let pin = Pin { deleted: true, ..head.pin() };
         self.client.pin_version(visit.site.environment, name, pin).await
     }

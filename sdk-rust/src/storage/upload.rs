@@ -8,6 +8,7 @@ use veilcore::hash::sha256;
 use veilcore::id::UploadId;
 use veilvault::envelope::Sealed;
 
+use super::prove::Receipt;
 use super::put::{Slot, was_taken};
 #[cfg(feature = "native")]
 use super::spool::{Spool, Spooled};
@@ -79,7 +80,7 @@ impl Storage {
         source: Source,
         progress: Option<&dyn Progress>,
         kept: Kept<'_>,
-    ) -> Result<pb::BlobInfo> {
+    ) -> Result<Receipt> {
         if let Some(progress) = progress {
             progress.start(sealed.ciphertext_len);
         }
@@ -106,7 +107,7 @@ impl Storage {
         sealed: &Sealed,
         source: &Source,
         progress: Option<&dyn Progress>,
-    ) -> Result<pb::BlobInfo> {
+    ) -> Result<Receipt> {
         for _ in 0..ROUNDS_MAX {
             if missing.is_empty() {
                 let committed = self.commit_upload(site, id).await;
@@ -231,15 +232,18 @@ impl Storage {
         Ok(())
     }
 
-    async fn commit_upload(&self, site: &Site, id: UploadId) -> Result<pb::BlobInfo> {
+    async fn commit_upload(&self, site: &Site, id: UploadId) -> Result<Receipt> {
+        let asked = self.client.ask(site.log()).await?;
         let request = pb::CommitUploadRequest {
             project_id: site.project.to_string(),
             env_name: site.name.clone(),
             upload_id: id.to_string(),
             request_id: times::request_id(),
+            log_size: asked.head.size,
         };
         let answer: pb::CommitUploadResponse = self.client.call(&rpc::COMMIT_UPLOAD, &request).await?;
-        times::present(answer.blob, &rpc::COMMIT_UPLOAD)
+        let blob = times::present(answer.blob, &rpc::COMMIT_UPLOAD)?;
+        Ok(Receipt { blob, asked, proof: answer.log_proof })
     }
 }
 

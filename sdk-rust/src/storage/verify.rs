@@ -15,6 +15,7 @@ use super::pins::{Pin, Pins, Relation, etag};
 use super::{Kind, Storage, Version};
 use crate::environments::{Environment, Environments};
 use crate::error::{Error, IntegrityReason, Result};
+use crate::log::LogId;
 use crate::session::Session;
 use crate::times;
 use crate::transport::rpc;
@@ -30,6 +31,11 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn of(environment: &Environment) -> Self {
         Self { project: environment.project_id, environment: environment.id, name: environment.name.clone() }
+    }
+
+    /// The log that tells of this environment.
+    pub(super) fn log(&self) -> LogId {
+        LogId::Project(self.project)
     }
 
     pub(super) fn integrity(&self, reason: IntegrityReason, version: u64) -> Error {
@@ -145,19 +151,22 @@ impl Storage {
         Ok(Visit { site: Site::of(&environment), environment, session, pins })
     }
 
-    /// The newest version, checked against what was seen; None while there is none.
+    /// The newest version, checked against what was seen and proved to be in the log; None while there is none.
     pub(super) async fn head(&self, visit: &Visit) -> Result<Option<Checked>> {
-        let page = self.versions_page(&visit.site, 1, String::new()).await?;
-        let Some(info) = page.versions.first() else {
-            return match visit.pins.pin(visit.site.environment) {
-                Some(pin) if pin.version > 0 => {
-                    Err(visit.site.integrity(IntegrityReason::RolledBack, pin.version))
-                }
-                _ => Ok(None),
-            };
+        let receipt = match self.stat(&visit.site, 0).await {
+            Err(e) if e.is("BLOB_NOT_FOUND") => {
+                return match visit.pins.pin(visit.site.environment) {
+                    Some(pin) if pin.version > 0 => {
+                        Err(visit.site.integrity(IntegrityReason::RolledBack, pin.version))
+                    }
+                    _ => Ok(None),
+                };
+            }
+            receipt => receipt?,
         };
-        let head = check(info, &visit.site, &visit.session.identity, None)?;
+        let head = check(&receipt.blob, &visit.site, &visit.session.identity, None)?;
         self.judge_newest(visit, &head).await?;
+        self.prove(&visit.site, &head, &receipt.asked, receipt.proof).await?;
         Ok(Some(head))
     }
 

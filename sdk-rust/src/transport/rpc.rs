@@ -66,7 +66,12 @@ rpcs! {
     GET_UPLOAD = session SHORT "/veilcloud.storage.v1.UploadService/GetUpload";
     COMMIT_UPLOAD = session WHOLE_BLOB "/veilcloud.storage.v1.UploadService/CommitUpload";
     ABORT_UPLOAD = session SHORT "/veilcloud.storage.v1.UploadService/AbortUpload";
-    LIST_EVENTS = session SHORT "/veilcloud.audit.v1.AuditService/ListEvents";
+    GET_PROOF = session SHORT "/veilcloud.audit.v1.AuditService/GetProof";
+    GET_LOG_FILE = session LONG "/veilcloud.audit.v1.AuditService/GetLogFile";
+    GET_ACCOUNT_LOG_FILE = session LONG "/veilcloud.audit.v1.AuditService/GetAccountLogFile";
+    GET_DIRECTORY_FILE = session LONG "/veilcloud.audit.v1.AuditService/GetDirectoryFile";
+    GET_ACCOUNT_KEY = session SHORT "/veilcloud.audit.v1.AuditService/GetAccountKey";
+    CREATE_LOG_TOKEN = session SHORT "/veilcloud.audit.v1.AuditService/CreateLogToken";
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod page_token;
 mod rest;
 mod settings;
 mod status;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use self::{
     health::{Draining, Health},
     rest::openapi,
     settings::{Limits, Settings},
+    witness::witness_router,
 };
 
 /// The domain's services and the ports that the gate itself needs.

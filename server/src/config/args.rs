@@ -23,6 +23,17 @@ pub enum Task {
     ConfigExample,
     /// Write the OpenAPI description of the REST paths to standard output.
     OpenApi,
+    /// Check every log of the data folder; with `repair`, write hashes again that do not match their entries.
+    Fsck {
+        /// See above.
+        repair: bool,
+    },
+    /// Show the logs' verifier keys.
+    LogKeyShow,
+    /// Add a new log key; from the next start on it signs beside the others.
+    LogKeyRotate,
+    /// Forget every log key but the newest.
+    LogKeyRetire,
     /// Write the version to standard output.
     Version,
 }
@@ -75,6 +86,33 @@ pub fn command() -> Command {
             ),
         )
         .subcommand(Command::new("openapi").about("Write the OpenAPI description of the REST paths to standard output"))
+        .subcommand(
+            Command::new("fsck")
+                .about("Check every log of the data folder; the server must be stopped")
+                .after_help(
+                    "Every leaf hash is made again from its entry, every tile and root from the leaf hashes, and compared \
+                     with what is stored and signed. The first bad byte of each file is named. Exit code 1 when anything \
+                     is wrong.\nExample: veilcloud-server fsck --data-dir /var/lib/veilcloud",
+                )
+                .arg(
+                    Arg::new("repair")
+                        .long("repair")
+                        .action(ArgAction::SetTrue)
+                        .help("Write hashes again that do not match their intact entries"),
+                ),
+        )
+        .subcommand(
+            Command::new("log-key")
+                .about("Show, rotate or retire the keys that sign the logs; the server must be stopped")
+                .subcommand_required(true)
+                .after_help(
+                    "Rotation: `log-key rotate`, start the server, wait until every client was online once (old and new key \
+                     sign meanwhile), stop it, `log-key retire`, start it again.",
+                )
+                .subcommand(Command::new("show").about("Write the verifier keys, newest first: of the directory log, and of the whole server for witnesses"))
+                .subcommand(Command::new("rotate").about("Add a new key; it signs beside the others from the next start on"))
+                .subcommand(Command::new("retire").about("Forget every key but the newest")),
+        )
         .subcommand(Command::new("version").about("Write the version to standard output"));
     for (section, _, settings) in SECTIONS {
         for setting in *settings {
@@ -115,6 +153,13 @@ impl Args {
             Some(("config-docs", inner)) => (Task::ConfigDocs, inner),
             Some(("openapi", inner)) => (Task::OpenApi, inner),
             Some(("version", inner)) => (Task::Version, inner),
+            Some(("fsck", inner)) => (Task::Fsck { repair: inner.get_flag("repair") }, inner),
+            Some(("log-key", inner)) => match inner.subcommand() {
+                Some(("rotate", inner)) => (Task::LogKeyRotate, inner),
+                Some(("retire", inner)) => (Task::LogKeyRetire, inner),
+                Some((_, inner)) => (Task::LogKeyShow, inner),
+                None => (Task::LogKeyShow, inner),
+            },
             Some((_, inner)) => (Task::Serve, inner),
             None => (Task::Serve, matches),
         };

@@ -1,6 +1,9 @@
 //! What no single value shows: half-set states and combinations that expose more than they seem to.
 
-use super::{Config, source::Values};
+use super::{Config, Role, source::Values};
+
+/// Longest `chain.name`: with the longest end of an origin it stays far below what a checkpoint takes.
+const NAME_LEN_MAX: usize = 128;
 
 /// Notes every problem of the whole.
 pub fn whole(config: &Config, values: &mut Values) {
@@ -52,7 +55,41 @@ pub fn whole(config: &Config, values: &mut Values) {
             format!("one blob may be larger than accounts.quota_bytes = {}", config.accounts.quota_bytes),
         );
     }
+    chain(config, values);
     if let Err(e) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
         values.refuse("log.filter", format!("{:?} is no filter: {e}", config.log.filter));
+    }
+}
+
+fn chain(config: &Config, values: &mut Values) {
+    let roles = &config.server.roles;
+    if roles.has(Role::Api) && !roles.has(Role::Publish) {
+        values.refuse(
+            "server.roles",
+            "api without publish: changes wait for the log, which this process alone can write to its data folder; name both",
+        );
+    }
+    if let Some(name) = &config.chain.name {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_/:".contains(c);
+        let whole = name.chars().all(plain) && !name.starts_with('/') && !name.ends_with('/');
+        if !whole || name.len() > NAME_LEN_MAX || name.contains("//") {
+            values.refuse(
+                "chain.name",
+                format!("{name:?} is no name of logs: a-z 0-9 . - _ / : and at most 128 of them"),
+            );
+        }
+    }
+    if roles.has(Role::Witness) {
+        if config.witness.name.is_none() {
+            values.refuse("witness.name", "the role witness needs a name: it is part of its key for ever");
+        }
+        if config.witness.logs.is_empty() {
+            values.refuse("witness.logs", "the role witness needs the keys of the logs that it watches");
+        }
+    }
+    for log in &config.witness.logs {
+        if let Err(error) = log.parse::<veilcloud_domain::audit::VerifierKey>() {
+            values.refuse("witness.logs", format!("{log:?} is no verifier key: {error}"));
+        }
     }
 }

@@ -26,22 +26,31 @@ impl Parse for Mode {
 pub enum Role {
     /// gRPC, gRPC-Web and REST.
     Api,
+    /// Takes what happened into the logs: the sequencer.
+    Publish,
     /// Removes what nobody needs.
     Sweep,
+    /// Watches that the logs of other servers only grow. Alone in its process.
+    Witness,
 }
 
 impl Role {
-    /// Every role of this version.
-    pub const ALL: &'static [Self] = &[Self::Api, Self::Sweep];
+    /// Every role of a server with its own logs: what `all` means.
+    pub const ALL: &'static [Self] = &[Self::Api, Self::Publish, Self::Sweep];
 
     /// The role's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::Publish => "publish",
             Self::Sweep => "sweep",
+            Self::Witness => "witness",
         }
     }
 }
+
+/// What can be said of roles.
+const ROLES: &str = "use all, api, publish, sweep, or witness alone";
 
 /// See `server.roles`; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,15 +72,19 @@ impl Parse for Roles {
             match name.as_str() {
                 "all" => roles.extend(Role::ALL),
                 "api" => drop(roles.insert(Role::Api)),
+                "publish" => drop(roles.insert(Role::Publish)),
                 "sweep" => drop(roles.insert(Role::Sweep)),
-                "intake" | "sift" | "publish" | "tally" | "issuer" => {
-                    return Err(format!("role {name} is not built in this version: use all, api or sweep"));
+                "witness" => drop(roles.insert(Role::Witness)),
+                "intake" | "sift" | "tally" | "issuer" => {
+                    return Err(format!("role {name} is not built in this version: {ROLES}"));
                 }
-                other => return Err(format!("{other:?} is no role: use all, api or sweep")),
+                other => return Err(format!("{other:?} is no role: {ROLES}")),
             }
         }
         if roles.is_empty() {
-            Err("no role is named: use all, api or sweep".to_owned())
+            Err(format!("no role is named: {ROLES}"))
+        } else if roles.contains(&Role::Witness) && roles.len() > 1 {
+            Err("the role witness runs alone: one who watches logs does not write them".to_owned())
         } else {
             Ok(Self(roles))
         }

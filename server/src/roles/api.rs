@@ -6,6 +6,7 @@ use axum::Router;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use veilcloud_api::{Draining, Health};
+use veilcloud_domain::audit::log::Log;
 use veilcloud_embedded::Embedded;
 
 use crate::{
@@ -42,12 +43,18 @@ pub async fn bind(config: &Config, stop: &CancellationToken) -> Result<Port, Sta
     bound.map_err(|cause| StartError::Bind { setting: "VEILCLOUD_LISTEN", address, cause })
 }
 
-/// Lets the public port say whether it takes requests: while the store answers, until `stop`. Then nothing is changed any
+/// Lets the public port say whether it takes requests: while the store answers and the logs take entries, until `stop`. Then nothing is changed any
 /// more.
-pub async fn report(store: Arc<Embedded>, health: Health, draining: Draining, stop: CancellationToken) {
+pub async fn report(
+    store: Arc<Embedded>,
+    log: Arc<Log>,
+    health: Health,
+    draining: Draining,
+    stop: CancellationToken,
+) {
     let mut was = None;
     loop {
-        let ready = store.ready().await.is_ok();
+        let ready = store.ready().await.is_ok() && log.check().is_ok();
         if was != Some(ready) {
             health.set_ready(ready).await;
             was = Some(ready);

@@ -8,7 +8,7 @@ fn a_wrong_configuration_leaves_with_78_and_names_everything() {
     for (name, value, words) in [
         ("VEILCLOUD_MODE", "central", "mode central is not built in this version: use standalone"),
         ("VEILCLOUD_MODE", "edge", "mode edge is not built in this version: use standalone"),
-        ("VEILCLOUD_ROLES", "tally", "role tally is not built in this version: use all, api or sweep"),
+        ("VEILCLOUD_ROLES", "tally", "role tally is not built in this version: use all, api, publish, sweep"),
         ("VEILCLOUD_ROLES", "cook", "\"cook\" is no role"),
         ("STORAGE_TYPE", "s3", "storage s3 is not built in this version"),
         ("VEILCLOUD_TLS_CERT", "cert.pem", "a certificate without its key"),

@@ -15,7 +15,7 @@ struct Room {
     must_not: &'static [&'static str],
 }
 
-const SUITE: &[&str] = &["veilcore", "veilsign", "veilvault"];
+const SUITE: &[&str] = &["veilchain", "veilcore", "veilsign", "veilvault"];
 /// What would make a suite crate impure.
 const IMPURE: &[&str] = &["tokio", "prost", "tonic", "async-trait", "tracing", "reqwest", "rusqlite"];
 /// Technologies that the centre must not know.
@@ -34,33 +34,47 @@ const TECHNOLOGY: &[&str] = &[
 
 const ROOMS: &[Room] = &[
     Room { package: "veilcore", may: &[], must_not: IMPURE },
+    Room { package: "veilchain", may: &["veilcore"], must_not: IMPURE },
     Room { package: "veilsign", may: &["veilcore"], must_not: IMPURE },
     Room { package: "veilvault", may: &["veilcore"], must_not: IMPURE },
     Room { package: "veilcloud-proto", may: &[], must_not: &[] },
     Room { package: "veilcloud-domain", may: SUITE, must_not: TECHNOLOGY },
     Room {
         package: "veilcloud-embedded",
-        may: &["veilcloud-domain", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-domain", "veilchain", "veilcore", "veilsign", "veilvault"],
         must_not: &["tonic", "prost", "axum", "sqlx"],
     },
     Room {
+        package: "veilcloud-http",
+        may: &["veilcloud-domain", "veilchain"],
+        must_not: &["tonic", "prost", "axum", "rusqlite", "sqlx"],
+    },
+    Room {
         package: "veilcloud-api",
-        may: &["veilcloud-domain", "veilcloud-proto", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-domain", "veilcloud-proto", "veilchain", "veilcore", "veilsign", "veilvault"],
         must_not: &["rusqlite", "sqlx", "redis"],
     },
     Room {
         package: "veilcloud-workers",
-        may: &["veilcloud-domain", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-domain", "veilchain", "veilcore", "veilsign", "veilvault"],
         must_not: &["tonic", "axum", "rusqlite", "sqlx"],
     },
     Room {
         package: "veilcloud-server",
-        may: &["veilcloud-domain", "veilcloud-api", "veilcloud-workers", "veilcloud-embedded"],
+        may: &[
+            "veilcloud-domain",
+            "veilcloud-api",
+            "veilcloud-workers",
+            "veilcloud-embedded",
+            "veilcloud-http",
+            // Ids only.
+            "veilcore",
+        ],
         must_not: &[],
     },
     Room {
         package: "veilcloud-sdk-rust",
-        may: &["veilcloud-proto", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-proto", "veilchain", "veilcore", "veilsign", "veilvault"],
         must_not: &["rusqlite", "axum"],
     },
     Room {
@@ -70,7 +84,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         package: "veilcloud-tests",
-        may: &["veilcloud-sdk-rust", "veilcloud-proto", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-sdk-rust", "veilcloud-proto", "veilchain", "veilcore", "veilsign", "veilvault"],
         must_not: &[],
     },
     Room { package: "veilcloud-xtask", may: &[], must_not: &[] },

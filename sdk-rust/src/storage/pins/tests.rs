@@ -130,7 +130,13 @@ fn pins_from_before_projects_were_pinned_are_still_read() {
         r#"{{"version":1,"environments":{{"{id}":{{"version":1,"digest":"{digest}","epoch":1}}}},"names":{{}}}}"#
     );
     store.save_pins(&old).expect("saved");
-    assert!(Pins::load(&store).expect("read").pin(ENVIRONMENT).is_some());
+    let pins = Pins::load(&store).expect("read");
+    assert!(pins.pin(ENVIRONMENT).is_some());
+    assert_eq!(pins.logs, LogPins::default(), "nothing was seen of a log");
+    pins.save(&store).expect("saved");
+    let text = store.load_pins().expect("read").expect("there");
+    assert!(text.starts_with(r#"{"version":2,"#), "{text}");
+    assert_eq!(Pins::load(&store).expect("read"), pins);
 }
 
 #[tokio::test]
@@ -148,7 +154,10 @@ async fn a_name_that_another_process_noted_meanwhile_decides() {
 fn pins_that_cannot_be_read_are_not_taken_for_none() {
     let store = MemoryState::new();
     assert_eq!(Pins::load(&store).expect("none yet"), Pins::default());
-    for bad in ["", "{}", "[]", r#"{"version":2,"environments":{},"names":{}}"#] {
+    let bad_head = r#"{"version":2,"environments":{},"names":{},"logs":{"heads":{"project/x":{}}}}"#;
+    let bad_edge = r#"{"version":2,"environments":{},"names":{},"logs":{"followed":{"size":3,"edge":[]}}}"#;
+    let later = r#"{"version":3,"environments":{},"names":{}}"#;
+    for bad in ["", "{}", "[]", later, bad_head, bad_edge] {
         store.save_pins(bad).expect("saved");
         assert!(matches!(Pins::load(&store), Err(Error::Local { .. })), "{bad}");
     }

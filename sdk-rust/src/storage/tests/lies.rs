@@ -5,7 +5,7 @@ use super::*;
 use crate::IntegrityReason;
 use crate::error::ErrorKind;
 
-fn reason<T>(result: Result<T>) -> Option<IntegrityReason> {
+pub(super) fn reason<T>(result: Result<T>) -> Option<IntegrityReason> {
     match result.err().map(|e| e.kind()) {
         Some(ErrorKind::Integrity(reason)) => Some(reason),
         _ => None,

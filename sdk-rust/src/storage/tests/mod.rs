@@ -2,6 +2,7 @@
 
 mod files;
 mod lies;
+mod log;
 mod sealing;
 mod server;
 

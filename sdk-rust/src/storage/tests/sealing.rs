@@ -23,6 +23,7 @@ async fn send(client: &Client, version: SealedVersion) -> Result<pb::PutBlobResp
         if_none_match: if if_match.is_empty() { "*".into() } else { String::new() },
         if_match,
         request_id: String::new(),
+        log_size: 0,
     };
     client.call(&rpc::PUT_BLOB, &request).await
 }

@@ -7,10 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use prost::Message;
 use prost_types::Timestamp;
+use veilchain::entry::Entry;
+use veilcloud_proto::audit::v1 as audit;
 use veilcloud_proto::projects::v1 as projects;
 use veilcloud_proto::storage::v1 as pb;
 use veilcore::hash::sha256;
+use veilcore::id::ProjectId;
 
+use crate::log::tests::served::{ServedLog, Twist, directory_of, entry};
+use crate::log::{LogId, kinds};
+use crate::session::tests::session;
 use crate::storage::CHUNK_LEN;
 use crate::storage::pins::etag;
 use crate::transport::fake::{message, refusal};
@@ -26,7 +32,6 @@ pub(super) struct Row {
     pub(super) versions: Vec<(pb::BlobInfo, Bytes)>,
 }
 
-#[derive(Default)]
 pub(super) struct State {
     pub(super) rows: BTreeMap<String, Row>,
     pub(super) author: String,
@@ -42,10 +47,43 @@ pub(super) struct State {
     pub(super) refuse_chunks: Vec<u32>,
     /// Chunks that arrived, in order.
     pub(super) chunks: Vec<u32>,
+    /// The project's log and the directory.
+    pub(super) log: ServedLog,
+    pub(super) directory: ServedLog,
+    /// The keys that the directory names for the account.
+    pub(super) bundle: Vec<u8>,
+    /// So many answers come without a proof.
+    pub(super) no_proofs: u32,
+    /// What becomes of each proof on its way.
+    pub(super) twist: Option<Twist>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Server(Arc<Mutex<State>>);
+
+impl Default for Server {
+    fn default() -> Self {
+        let (project, identity) = (ProjectId::from_bytes([4; 16]), session(1, 10).identity);
+        let (directory, bundle) = directory_of(&identity);
+        let state = State {
+            rows: BTreeMap::new(),
+            author: String::new(),
+            uploads: BTreeMap::new(),
+            lose_answers: 0,
+            receipt: None,
+            shown_name: None,
+            shown_id: None,
+            refuse_chunks: Vec::new(),
+            chunks: Vec::new(),
+            log: ServedLog::new(LogId::Project(project)),
+            directory,
+            bundle,
+            no_proofs: 0,
+            twist: None,
+        };
+        Self(Arc::new(Mutex::new(state)))
+    }
+}
 
 impl Server {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -58,6 +96,10 @@ impl Server {
 
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Row)) {
         change(self.state().rows.get_mut(name).expect("there"));
+    }
+
+    pub(super) fn change_log(&self, change: impl FnOnce(&mut ServedLog)) {
+        change(&mut self.state().log);
     }
 
     pub(super) fn answer(&self, call: &Call) -> Answer {
@@ -86,6 +128,17 @@ impl Server {
                 let request: pb::AbortUploadRequest = read(body);
                 state.uploads.remove(&request.upload_id);
                 message(&pb::AbortUploadResponse {})
+            }
+            "GetServerInfo" => message(&state.log.server_info()),
+            "GetAccountKey" => state.account_key(&read(body)),
+            "GetProof" => state.event_proof(&read(body)),
+            "GetLogFile" => {
+                let request: audit::GetLogFileRequest = read(body);
+                state.log.answer_file(&request.path)
+            }
+            "GetDirectoryFile" => {
+                let request: audit::GetDirectoryFileRequest = read(body);
+                state.directory.answer_directory_file(&request.path)
             }
             other => panic!("{other} is not expected here"),
         }
@@ -177,6 +230,7 @@ impl State {
             return Err(refusal("ABORTED", "ETAG_MISMATCH", None));
         }
         let (version, digest) = (row.versions.len() as u64 + 1, sha256(&ciphertext));
+        let log_index = self.log.push(entry(kinds::BLOB_PUT, &self.author, &row.id, version, digest));
         let info = pb::BlobInfo {
             env_name: name.to_owned(),
             environment_id: row.id.clone(),
@@ -189,6 +243,7 @@ impl State {
             author_id,
             created_at: now(),
             deleted: false,
+            log_index,
         };
         row.versions.push((info.clone(), ciphertext));
         if self.lose_answers > 0 {
@@ -201,7 +256,8 @@ impl State {
     fn put(&mut self, request: pb::PutBlobRequest) -> Answer {
         let blob =
             self.commit_version(&request.env_name, request.seal, &request.if_match, request.ciphertext)?;
-        message(&pb::PutBlobResponse { blob: Some(self.receipt.take().unwrap_or(blob)) })
+        let log_proof = self.proof(&blob, request.log_size);
+        message(&pb::PutBlobResponse { blob: Some(self.receipt.take().unwrap_or(blob)), log_proof })
     }
 
     fn find(&self, name: &str, version: u64) -> Result<&(pb::BlobInfo, Bytes), Failure> {
@@ -213,29 +269,71 @@ impl State {
         found.ok_or_else(|| not_found("BLOB_NOT_FOUND"))
     }
 
-    fn get(&self, request: &pb::GetBlobRequest) -> Answer {
-        let (info, ciphertext) = self.find(&request.env_name, request.version)?;
+    fn get(&mut self, request: &pb::GetBlobRequest) -> Answer {
+        let (info, ciphertext) = self.find(&request.env_name, request.version)?.clone();
         if info.deleted {
             return Err(not_found("BLOB_NOT_FOUND"));
         }
         let data = ciphertext.slice(request.offset as usize..);
+        // A read is an event, too, so that a log grows with everything that is done.
+        let digest = info.digest[..].try_into().unwrap_or_default();
+        self.log.push(Entry {
+            by_number: request.version > 0,
+            ..entry(kinds::BLOB_READ, &self.author, &info.environment_id, info.version, digest)
+        });
         message(&pb::GetBlobResponse {
-            blob: Some(info.clone()),
+            log_proof: self.proof(&info, request.log_size),
+            blob: Some(info),
             not_modified: false,
             offset: request.offset,
             data,
         })
     }
 
-    fn stat(&self, request: &pb::StatBlobRequest) -> Answer {
-        let blob = Some(self.find(&request.env_name, request.version)?.0.clone());
-        message(&pb::StatBlobResponse { blob })
+    fn stat(&mut self, request: &pb::StatBlobRequest) -> Answer {
+        let blob = self.find(&request.env_name, request.version)?.0.clone();
+        message(&pb::StatBlobResponse { log_proof: self.proof(&blob, request.log_size), blob: Some(blob) })
+    }
+
+    fn proof(&mut self, info: &pb::BlobInfo, log_size: u64) -> Option<audit::LogProof> {
+        if self.no_proofs > 0 {
+            self.no_proofs -= 1;
+            return None;
+        }
+        let mut proof = self.log.proof(info.log_index, log_size);
+        if let Some(twist) = &mut self.twist {
+            twist(&mut proof);
+        }
+        Some(proof)
+    }
+
+    fn event_proof(&mut self, request: &audit::GetProofRequest) -> Answer {
+        if request.index >= self.log.size() {
+            return Err(not_found("LOG_INDEX_UNKNOWN"));
+        }
+        let mut proof = self.log.proof(request.index, request.log_size);
+        if let Some(twist) = &mut self.twist {
+            twist(&mut proof);
+        }
+        message(&audit::GetProofResponse { proof: Some(proof), file: "not used".to_owned() })
+    }
+
+    fn account_key(&self, request: &audit::GetAccountKeyRequest) -> Answer {
+        let index = self.directory.newest_about(&request.account_id);
+        let index = index.ok_or_else(|| not_found("ACCOUNT_KEY_UNKNOWN"))?;
+        let proof = Some(self.directory.proof(index, request.log_size));
+        message(&audit::GetAccountKeyResponse { bundle: self.bundle.clone(), proof })
     }
 
     fn delete(&mut self, request: &pb::DeleteBlobRequest) -> Answer {
         let row = self.rows.get_mut(&request.env_name).expect("there");
         row.versions.iter_mut().for_each(|(info, _)| info.deleted = true);
-        message(&pb::DeleteBlobResponse {})
+        let head = row.versions.last().expect("a version").0.clone();
+        let digest = head.digest[..].try_into().expect("a digest");
+        let line = entry(kinds::BLOB_DELETE, &self.author, &head.environment_id, head.version, digest);
+        let log_index = self.log.push(line);
+        let log_proof = self.proof(&pb::BlobInfo { log_index, ..head }, request.log_size);
+        message(&pb::DeleteBlobResponse { log_proof })
     }
 
     fn start(&mut self, request: pb::StartUploadRequest) -> Answer {
@@ -280,6 +378,7 @@ impl State {
         assert_eq!(sha256(&ciphertext), start.digest[..], "the whole that was announced");
         let blob = self.commit_version(&start.env_name, start.seal, &start.if_match, ciphertext.into())?;
         self.uploads.remove(&request.upload_id);
-        message(&pb::CommitUploadResponse { blob: Some(blob) })
+        let log_proof = self.proof(&blob, request.log_size);
+        message(&pb::CommitUploadResponse { blob: Some(blob), log_proof })
     }
 }

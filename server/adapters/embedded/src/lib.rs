@@ -1,6 +1,6 @@
 //! The embedded adapters: every port of the domain over one data folder, for a server that needs nothing installed.
-//! `veilcloud.db` (SQLite) holds rows, audit lines and small blobs; `blobs/` the larger blobs; `uploads/` what is not
-//! complete yet; `lock` keeps a second process out. docs/data-model.md tells how the rows live.
+//! `veilcloud.db` (SQLite) holds rows, waiting audit lines and small blobs; `blobs/` the larger blobs; `uploads/` what is
+//! not complete yet; `log/` the entries and hashes of the logs; `lock` keeps a second process out. docs/data-model.md tells how the rows live.
 //!
 //! # Trust
 //!
@@ -12,14 +12,17 @@
 //!
 //! They can lose or alter anything. An altered, swapped or moved blob, version or keyring is refused by every client:
 //! digest, seal and keyring seal say what belongs where. An altered, moved or missing audit line is reported as damage,
-//! unless they hold the outbox key too, which is not in the database. What is *not* noticed by this crate alone: an old
-//! copy of the whole folder, lines cut off at the end of a trail, a deleted row that nothing points at, a changed quota,
-//! tier or session. Clients remember the newest version that they saw; the transparency log closes the rest.
+//! unless they hold the outbox key too, which is not in the database. An altered entry or hash of a log does not fit the
+//! root that the log signed, and the signing key is not here; a database that is older than the segment files or their
+//! head is refused before anything is signed. What is *not* noticed by this crate alone: an old copy of the whole folder,
+//! lines cut off at the end of a trail before its log took them, a deleted row that nothing points at, a changed quota,
+//! tier or session. Clients and witnesses remember the newest head and version that they saw.
 //!
 //! # What is promised after a crash
 //!
 //! A change that was answered is on the disk; one that was not answered is there whole, with its audit line, or not at
-//! all. Only bytes of at most 64 KiB are answered earlier: they reach the disk no later than the version that names them.
+//! all. A batch of log entries is on the disk before anything over it is signed, and it is committed whole or not at all.
+//! Only bytes of at most 64 KiB are answered earlier: they reach the disk no later than the version that names them.
 //!
 //! Attempts, meters, nullifiers and claims live in this process only: after a restart logins start again, windows are
 //! fresh, and proofs older than the process must be refused by the gate.
@@ -27,10 +30,12 @@
 mod auth;
 mod cache;
 mod db;
+mod log;
 mod open;
 mod outbox;
 mod projects;
 mod storage;
+mod witness;
 
 use std::{
     fs::File,
@@ -40,7 +45,10 @@ use std::{
 
 use rusqlite::Connection;
 use veilcloud_domain::{
-    audit::{model::OutboxKey, port::Outbox},
+    audit::{
+        model::OutboxKey,
+        port::{LogStore, Outbox},
+    },
     auth::port::{Attempts, Directory, Meter, Nullifiers, Replies},
     clock::{Clock, SystemClock},
     projects::port::{Catalog, Keyrings},
@@ -49,7 +57,6 @@ use veilcloud_domain::{
 };
 use veilcore::id::UploadId;
 
-pub use self::open::OpenError;
 use self::{
     auth::{
         attempts::MemoryAttempts,
@@ -59,6 +66,7 @@ use self::{
         replies::SqliteReplies,
     },
     db::{Db, fault::STORE, readers::Readers, writer::Writer},
+    log::{segments::Segments, store::SegmentLogs},
     outbox::SqliteOutbox,
     projects::{
         catalog::{ProjectCaches, SqliteCatalog},
@@ -72,6 +80,11 @@ use self::{
         staging::{self, FileStaging},
         uploads::SqliteUploads,
     },
+};
+pub use self::{
+    log::fsck::{Check, Finding, Problem, Progress, Summary, Verify, fsck},
+    open::OpenError,
+    witness::SqliteWitness,
 };
 
 /// What can be chosen.
@@ -105,6 +118,7 @@ pub struct Embedded {
     staging: Arc<FileStaging>,
     uploads: Arc<SqliteUploads>,
     outbox: Arc<SqliteOutbox>,
+    logs: Arc<SegmentLogs>,
 }
 
 impl Embedded {
@@ -117,6 +131,9 @@ impl Embedded {
         let conn = open::database(&file)?;
         open::clear_aside(data_dir)?;
         clear_uploads(&conn, data_dir)?;
+        auth::unpublished::publish(&conn, &key, options.clock.now_ms()).map_err(|fault| {
+            OpenError::Corrupt { file: file.clone(), cause: StoreError::from(fault).to_string() }
+        })?;
         let readers = Readers::open(&file).map_err(|error| OpenError::from_sql(&file, &error))?;
         let writer = Writer::start(conn, key.clone(), lock.clone())
             .map_err(|error| OpenError::from_io(data_dir, &error))?;
@@ -150,6 +167,7 @@ impl Embedded {
             staging: Arc::new(FileStaging::new(data_dir.join(open::UPLOADS), folder, db.clone())),
             uploads: Arc::new(SqliteUploads { db: db.clone() }),
             outbox: Arc::new(SqliteOutbox { db: db.clone(), key }),
+            logs: Arc::new(SegmentLogs::new(db.clone(), Segments::new(data_dir))),
             db,
             lock,
         }
@@ -210,9 +228,14 @@ impl Embedded {
         self.uploads.clone()
     }
 
-    /// Audit lines.
+    /// Audit lines that no log has taken yet.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         self.outbox.clone()
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> Arc<dyn LogStore> {
+        self.logs.clone()
     }
 
     /// Whether requests can be served: the writer takes changes and the database can be read.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::{
     db::{STATEMENTS_MAX, migrate::migrate},
+    log::segments::LOG,
     storage::files::{self, TMP},
 };
 
@@ -130,7 +131,7 @@ pub(crate) fn folder(root: &Path) -> Result<(), OpenError> {
         make(root, made.and_then(|()| files::close_folder(root)))?;
     }
     let blobs = root.join(BLOBS);
-    for path in [&blobs, &blobs.join(TMP), &root.join(UPLOADS)] {
+    for path in [&blobs, &blobs.join(TMP), &root.join(UPLOADS), &root.join(LOG)] {
         make(path, files::make_private(path).and_then(|_| files::close_folder(path)))?;
     }
     Ok(())

@@ -21,6 +21,7 @@ fn put() -> storage::PutBlobRequest {
         if_match: String::new(),
         if_none_match: "*".into(),
         request_id: String::new(),
+        log_size: 0,
     }
 }
 

@@ -26,6 +26,7 @@ pub fn blob(name: &Name, version: Version) -> pb::BlobInfo {
         author_id: version.author.to_string(),
         created_at: timestamp(version.created_at_ms),
         deleted: version.deleted,
+        log_index: version.log_index.unwrap_or(0),
     }
 }
 

@@ -22,6 +22,7 @@ fn version() -> Version {
         author: AccountId::from_bytes([1; 16]),
         created_at_ms: 1_700_000_000_123,
         deleted: false,
+        log_index: Some(7),
     }
 }
 
@@ -112,6 +113,7 @@ fn a_project_and_an_event_show_every_field() {
         environment: Some(EnvironmentId::from_bytes([1; 16])),
         version: 7,
         digest: Some([9; 32]),
+        by_number: false,
     };
     let event = audit::event(&Event { index: 3, line: line.clone() });
     assert_eq!(
@@ -136,6 +138,7 @@ fn a_user_shows_no_record_and_no_wrap() {
             revocation_epoch: 0,
             quota_bytes: 10,
             created_at_ms: 1,
+            key_index: None,
         },
         4,
     );

@@ -27,7 +27,7 @@ use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use prost_reflect::DynamicMessage;
 use tonic::Status;
 use tower::ServiceExt;
-use veilcloud_domain::{auth::Caller, projects::ProjectAccess};
+use veilcloud_domain::{audit::Audit, auth::Caller, projects::ProjectAccess};
 use veilcloud_proto::common::v1::ErrorReason;
 
 pub use self::{
@@ -150,6 +150,11 @@ impl Gate {
     /// Takes tokens for a call that has no method of ours: reflection.
     pub async fn take_anonymous(&self, address: IpAddr) -> Result<(), Fault> {
         self.take_by_address(address, 1).await.map(drop)
+    }
+
+    /// The logs, for the paths that are no RPC's.
+    pub fn audit(&self) -> &Audit {
+        &self.services.audit
     }
 
     /// The address a request comes from.

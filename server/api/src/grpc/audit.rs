@@ -1,17 +1,33 @@
 //! `AuditService`.
 
+use std::sync::Arc;
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tonic::{Request, Response, Status, async_trait};
+use veilcloud_domain::{
+    audit::{Audit, model::Line, verify},
+    page::{PAGE_SIZE_MAX, PageArgs},
+    projects::ProjectAccess,
+};
 use veilcloud_proto::audit::v1::{self as pb, audit_service_server::AuditService};
+use veilcore::id::AccountId;
 
 use super::{Api, access, caller};
-use crate::{convert::audit as convert, status::Fault};
+use crate::{
+    convert::{audit as convert, id, timestamp},
+    status::Fault,
+};
+
+type Answer<T> = Result<Response<T>, Status>;
 
 #[async_trait]
 impl AuditService for Api {
-    async fn list_events(
-        &self,
-        request: Request<pb::ListEventsRequest>,
-    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+    type ExportEventsStream = BoxStream<'static, Result<pb::ExportEventsResponse, Status>>;
+
+    async fn list_events(&self, request: Request<pb::ListEventsRequest>) -> Answer<pb::ListEventsResponse> {
         let (caller, access) = (caller(&request)?, access(&request)?);
         let request = request.into_inner();
         let arguments = [request.project_id.as_str()];
@@ -22,5 +38,167 @@ impl AuditService for Api {
             events: page.items.iter().map(convert::event).collect(),
             next_page_token: list.token(page.next),
         }))
+    }
+
+    async fn get_proof(&self, request: Request<pb::GetProofRequest>) -> Answer<pb::GetProofResponse> {
+        let access = access(&request)?;
+        let request = request.into_inner();
+        let proof = self.services.audit.proof(&access, request.index, request.log_size).await;
+        let proof = proof.map_err(Fault::from)?;
+        let file = convert::proof_file(&proof);
+        Ok(Response::new(pb::GetProofResponse { proof: Some(convert::proof(proof)), file }))
+    }
+
+    async fn verify_proof(
+        &self,
+        request: Request<pb::VerifyProofRequest>,
+    ) -> Answer<pb::VerifyProofResponse> {
+        let request = request.into_inner();
+        let verified = verify(&request.file, &request.policy, &request.entry).map_err(Fault::from)?;
+        let event = event_of(&verified.origin, verified.index, &verified.entry);
+        Ok(Response::new(pb::VerifyProofResponse {
+            origin: verified.origin,
+            log_size: verified.size,
+            index: verified.index,
+            witnesses: verified.witnesses,
+            event,
+        }))
+    }
+
+    async fn export_events(
+        &self,
+        request: Request<pb::ExportEventsRequest>,
+    ) -> Answer<Self::ExportEventsStream> {
+        let access = access(&request)?;
+        let request = request.into_inner();
+        let array = match request.format.as_str() {
+            "" | "ndjson" => false,
+            "json" => true,
+            _ => return Err(Fault::field("format", "format", "must be ndjson or json").into()),
+        };
+        let export =
+            Export { audit: self.services.audit.clone(), access, array, next: Next::First(request.first) };
+        Ok(Response::new(stream::unfold(export, Export::step).boxed()))
+    }
+
+    async fn get_log(&self, request: Request<pb::GetLogRequest>) -> Answer<pb::GetLogResponse> {
+        let access = access(&request)?;
+        let log = self.services.audit.describe(&access).await.map_err(Fault::from)?;
+        let (size, checkpoint) = log.published.map_or((0, Vec::new()), |p| (p.size, p.checkpoint.to_vec()));
+        Ok(Response::new(pb::GetLogResponse {
+            origin: log.origin,
+            keys: log.keys,
+            policy: log.policy,
+            checkpoint,
+            log_size: size,
+        }))
+    }
+
+    async fn get_log_file(&self, request: Request<pb::GetLogFileRequest>) -> Answer<pb::GetLogFileResponse> {
+        let access = access(&request)?;
+        let path = request.into_inner().path;
+        let file = self.services.audit.project_file(&access, &path).await.map_err(Fault::from)?;
+        Ok(Response::new(pb::GetLogFileResponse { data: file.bytes.to_vec() }))
+    }
+
+    async fn get_account_log_file(
+        &self,
+        request: Request<pb::GetAccountLogFileRequest>,
+    ) -> Answer<pb::GetAccountLogFileResponse> {
+        let caller = caller(&request)?;
+        let path = request.into_inner().path;
+        let file = self.services.audit.account_file(&caller, &path).await.map_err(Fault::from)?;
+        Ok(Response::new(pb::GetAccountLogFileResponse { data: file.bytes.to_vec() }))
+    }
+
+    async fn get_directory_file(
+        &self,
+        request: Request<pb::GetDirectoryFileRequest>,
+    ) -> Answer<pb::GetDirectoryFileResponse> {
+        let path = request.into_inner().path;
+        let file = self.services.audit.directory_file(&path).await.map_err(Fault::from)?;
+        Ok(Response::new(pb::GetDirectoryFileResponse { data: file.bytes.to_vec() }))
+    }
+
+    async fn get_account_key(
+        &self,
+        request: Request<pb::GetAccountKeyRequest>,
+    ) -> Answer<pb::GetAccountKeyResponse> {
+        let request = request.into_inner();
+        let account: AccountId = id("account_id", &request.account_id)?;
+        let found = self.services.audit.account_key(account, request.log_size).await;
+        let (bundle, proof) = found.map_err(Fault::from)?;
+        Ok(Response::new(pb::GetAccountKeyResponse { bundle, proof: Some(convert::proof(proof)) }))
+    }
+
+    async fn create_log_token(
+        &self,
+        request: Request<pb::CreateLogTokenRequest>,
+    ) -> Answer<pb::CreateLogTokenResponse> {
+        let access = access(&request)?;
+        let ttl_s = request.into_inner().ttl_seconds;
+        let (token, path, expires_at_ms) = self.services.audit.token(&access, ttl_s).map_err(Fault::from)?;
+        Ok(Response::new(pb::CreateLogTokenResponse { token, path, expires_at: timestamp(expires_at_ms) }))
+    }
+}
+
+/// What the entry says, when it is one of ours and of this log.
+fn event_of(origin: &str, index: u64, entry: &[u8]) -> Option<pb::Event> {
+    let (_, trail) = origin.split_once('/')?;
+    let line = Line::parse(trail.parse().ok()?, entry).ok()?;
+    Some(convert::event(&veilcloud_domain::audit::model::Event { index, line }))
+}
+
+/// An export under way: page after page, so that memory stays flat however long the log is.
+struct Export {
+    audit: Arc<Audit>,
+    access: Arc<ProjectAccess>,
+    array: bool,
+    next: Next,
+}
+
+enum Next {
+    First(u64),
+    After(u64),
+    Over,
+}
+
+impl Export {
+    async fn step(mut self) -> Option<(Result<pb::ExportEventsResponse, Status>, Self)> {
+        let after = match self.next {
+            Next::First(first) => first.checked_sub(1),
+            Next::After(index) => Some(index),
+            Next::Over => return None,
+        };
+        let begins = matches!(self.next, Next::First(_));
+        let args = PageArgs { after, size: PAGE_SIZE_MAX };
+        let page = match self.audit.events(&self.access, args).await {
+            Ok(page) => page,
+            Err(error) => {
+                self.next = Next::Over;
+                return Some((Err(Fault::from(error).into()), self));
+            }
+        };
+        let mut text = String::new();
+        if begins && self.array {
+            text.push('[');
+        }
+        for (at, event) in page.items.iter().enumerate() {
+            if self.array && !(begins && at == 0) {
+                text.push(',');
+            }
+            if self.array {
+                text.push('\n');
+            }
+            text.push_str(&convert::json(event));
+            if !self.array {
+                text.push('\n');
+            }
+        }
+        self.next = page.next.map_or(Next::Over, Next::After);
+        if self.array && matches!(self.next, Next::Over) {
+            text.push_str("\n]\n");
+        }
+        Some((Ok(pb::ExportEventsResponse { data: text.into_bytes() }), self))
     }
 }

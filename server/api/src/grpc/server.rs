@@ -15,6 +15,7 @@ impl ServerService for Api {
         _: Request<GetServerInfoRequest>,
     ) -> Result<Response<GetServerInfoResponse>, Status> {
         let limits = self.settings.limits;
+        let (name, keys, policy) = self.services.audit.trust();
         Ok(Response::new(GetServerInfoResponse {
             version: self.settings.version.to_owned(),
             now: timestamp(self.services.clock.now_ms()),
@@ -26,6 +27,9 @@ impl ServerService for Api {
                 proof_window_ms: limits.proof_window_ms,
                 account_quota_bytes: limits.account_quota_bytes,
             }),
+            log_name: name.to_owned(),
+            log_keys: keys.iter().map(|key| key.to_vec()).collect(),
+            witness_policy: policy.to_owned(),
         }))
     }
 }

@@ -12,15 +12,18 @@ use veilcloud_domain::{
     storage::{
         Opened, Put,
         error::StorageError,
-        model::{Etag, PIECE_LEN},
+        model::{Etag, PIECE_LEN, Version},
         precondition,
     },
 };
-use veilcloud_proto::storage::v1::{self as pb, storage_service_server::StorageService};
+use veilcloud_proto::{
+    audit::v1::LogProof,
+    storage::v1::{self as pb, storage_service_server::StorageService},
+};
 
 use super::{Api, access, caller};
 use crate::{
-    convert::{name, storage as convert},
+    convert::{audit, name, storage as convert},
     rest::{RangeWish, Served},
     status::Fault,
 };
@@ -38,7 +41,8 @@ impl StorageService for Api {
         let precondition = precondition(&request.if_match, &request.if_none_match).map_err(Fault::from)?;
         let put = Put { ciphertext: request.ciphertext, seal: request.seal.to_vec(), precondition };
         let (_, version) = self.services.storage.put(&access, &name, put).await.map_err(Fault::from)?;
-        Ok(Response::new(pb::PutBlobResponse { blob: Some(convert::blob(&name, version)) }))
+        let log_proof = self.written(&access, version.log_index, request.log_size).await?;
+        Ok(Response::new(pb::PutBlobResponse { blob: Some(convert::blob(&name, version)), log_proof }))
     }
 
     async fn get_blob(&self, request: Request<pb::GetBlobRequest>) -> Answer<Self::GetBlobStream> {
@@ -61,7 +65,8 @@ impl StorageService for Api {
             }
         };
         let served = Served { offset: opened.offset, len: opened.len, total: opened.version.len, partial };
-        let mut response = Response::new(pieces(&name, opened));
+        let log_proof = self.shown(&access, &opened.version, request.log_size).await?;
+        let mut response = Response::new(pieces(&name, opened, log_proof));
         response.extensions_mut().insert(served);
         Ok(response)
     }
@@ -73,10 +78,12 @@ impl StorageService for Api {
         let tag = held(&request.if_none_match);
         let read = self.services.storage.read(&access, &name, number(request.version), tag).await;
         let read = read.map_err(Fault::from)?;
+        let log_proof = self.shown(&access, &read.version, request.log_size).await?;
         Ok(Response::new(pb::ReadBlobResponse {
             blob: Some(convert::blob(&name, read.version)),
             not_modified: read.body.is_none(),
             ciphertext: read.body.unwrap_or_default(),
+            log_proof,
         }))
     }
 
@@ -86,7 +93,8 @@ impl StorageService for Api {
         let name = name(&request.env_name)?;
         let stat = self.services.storage.stat(&access, &name, number(request.version)).await;
         let (_, version) = stat.map_err(Fault::from)?;
-        Ok(Response::new(pb::StatBlobResponse { blob: Some(convert::blob(&name, version)) }))
+        let log_proof = self.shown(&access, &version, request.log_size).await?;
+        Ok(Response::new(pb::StatBlobResponse { blob: Some(convert::blob(&name, version)), log_proof }))
     }
 
     async fn delete_blob(&self, request: Request<pb::DeleteBlobRequest>) -> Answer<pb::DeleteBlobResponse> {
@@ -98,8 +106,9 @@ impl StorageService for Api {
         }
         let invalid = |_| StorageError::PreconditionInvalid { text: request.if_match.clone() };
         let etag: Etag = request.if_match.parse().map_err(invalid).map_err(Fault::from)?;
-        self.services.storage.delete(&access, &name, etag).await.map_err(Fault::from)?;
-        Ok(Response::new(pb::DeleteBlobResponse {}))
+        let index = self.services.storage.delete(&access, &name, etag).await.map_err(Fault::from)?;
+        let log_proof = self.written(&access, Some(index), request.log_size).await?;
+        Ok(Response::new(pb::DeleteBlobResponse { log_proof }))
     }
 
     async fn list_blobs(&self, request: Request<pb::ListBlobsRequest>) -> Answer<pb::ListBlobsResponse> {
@@ -160,6 +169,38 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Proof of a version that is shown; none for one that is older than the log.
+    async fn shown(
+        &self,
+        access: &ProjectAccess,
+        version: &Version,
+        seen: u64,
+    ) -> Result<Option<LogProof>, Fault> {
+        let Some(index) = version.log_index else { return Ok(None) };
+        let proof = self.services.audit.prove_version(access, index, seen).await?;
+        Ok(Some(audit::proof(proof)))
+    }
+
+    /// Proof of a change that was just made. The change stands whatever becomes of its proof: while the witnesses are
+    /// away there is none, and the next read has to show it.
+    pub(super) async fn written(
+        &self,
+        access: &ProjectAccess,
+        index: Option<u64>,
+        seen: u64,
+    ) -> Result<Option<LogProof>, Fault> {
+        let Some(index) = index else { return Ok(None) };
+        match self.services.audit.prove_version(access, index, seen).await {
+            Ok(proof) => Ok(Some(audit::proof(proof))),
+            Err(error) => {
+                tracing::warn!(%error, "a change was made whose proof cannot be given yet");
+                Ok(None)
+            }
+        }
+    }
+}
+
 fn number(version: u64) -> Option<u64> {
     (version != 0).then_some(version)
 }
@@ -170,12 +211,17 @@ fn held(if_none_match: &str) -> Option<Etag> {
 }
 
 /// The description first, then the bytes.
-fn pieces(name: &Name, opened: Opened) -> BoxStream<'static, Result<pb::GetBlobResponse, Status>> {
+fn pieces(
+    name: &Name,
+    opened: Opened,
+    log_proof: Option<LogProof>,
+) -> BoxStream<'static, Result<pb::GetBlobResponse, Status>> {
     let first = pb::GetBlobResponse {
         blob: Some(convert::blob(name, opened.version)),
         not_modified: opened.stream.is_none(),
         offset: opened.offset,
         data: Bytes::new(),
+        log_proof,
     };
     let Some(bytes) = opened.stream else { return stream::iter([Ok(first)]).boxed() };
     let mut offset = opened.offset;
@@ -183,7 +229,7 @@ fn pieces(name: &Name, opened: Opened) -> BoxStream<'static, Result<pb::GetBlobR
         let data = piece.map_err(Fault::from)?;
         let at = offset;
         offset += data.len() as u64;
-        Ok(pb::GetBlobResponse { blob: None, not_modified: false, offset: at, data })
+        Ok(pb::GetBlobResponse { blob: None, not_modified: false, offset: at, data, log_proof: None })
     });
     stream::iter([Ok(first)]).chain(rest).boxed()
 }

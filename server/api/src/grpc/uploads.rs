@@ -59,7 +59,8 @@ impl UploadService for Api {
         let (name, upload) = (name(&request.env_name)?, id("upload_id", &request.upload_id)?);
         let committed = self.services.storage.commit_upload(&access, &name, upload).await;
         let (_, version) = committed.map_err(Fault::from)?;
-        Ok(Response::new(pb::CommitUploadResponse { blob: Some(convert::blob(&name, version)) }))
+        let log_proof = self.written(&access, version.log_index, request.log_size).await?;
+        Ok(Response::new(pb::CommitUploadResponse { blob: Some(convert::blob(&name, version)), log_proof }))
     }
 
     async fn abort_upload(

@@ -2,6 +2,7 @@
 //! JSON or raw bytes. There is no second handler. What must never happen: a path segment decoded twice, a field that two
 //! places of one request disagree about.
 
+mod log;
 mod openapi;
 mod query;
 mod range;
@@ -86,6 +87,9 @@ impl Rest {
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         if let Some(answer) = self.own(&request) {
             return answer;
+        }
+        if request.uri().path().starts_with(log::PREFIX) {
+            return self.log_file(&request).await;
         }
         match found(&request) {
             Ok(hit) => {

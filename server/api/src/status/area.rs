@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use veilcloud_domain::{
-    auth::error::AuthError, name::NameInvalid, projects::error::ProjectsError, storage::error::StorageError,
-    store::StoreError,
+    audit::error::AuditError, auth::error::AuthError, name::NameInvalid, projects::error::ProjectsError,
+    storage::error::StorageError, store::StoreError,
 };
 use veilcloud_proto::common::v1::ErrorReason as R;
 
 use super::Fault;
 
+/// When to ask again for a leaf that no witness has seen yet.
+const WITNESS_RETRY: Duration = Duration::from_secs(2);
 /// When to try again after a store could not answer.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -20,6 +22,10 @@ impl From<StoreError> for Fault {
                 Self::new(R::StoreUnavailable, "the store cannot answer now; nothing was changed")
                     .retry_after(STORE_RETRY)
                     .cause(error.to_string())
+            }
+            StoreError::Unlogged { .. } => {
+                let text = "the change was made, but the log could not take its event yet";
+                Self::new(R::LogUnavailable, text).retry_after(STORE_RETRY).cause(error.to_string())
             }
             StoreError::Full { .. } => {
                 Self::new(R::StoreFull, "the store is full; nothing was changed").cause(error.to_string())
@@ -141,6 +147,26 @@ impl From<StorageError> for Fault {
             StorageError::Chunk { check } => Self::new(R::ChunkInvalid, text).with("check", check),
             StorageError::Range { length } => Self::new(R::RangeNotSatisfiable, text).with("length", length),
             StorageError::Store(error) => error.into(),
+            error => Self::internal(format!("an error without a reason: {error}")),
+        }
+    }
+}
+
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        let text = error.to_string();
+        match error {
+            AuditError::Projects(error) => error.into(),
+            AuditError::Index { index, size } => {
+                Self::new(R::LogIndexUnknown, text).with("index", index).with("log_size", size)
+            }
+            AuditError::Behind { .. } => Self::new(R::LogBehind, text).retry_after(WITNESS_RETRY),
+            AuditError::File => Self::new(R::LogFileUnknown, text),
+            AuditError::Proof { check } => Self::new(R::LogProofInvalid, text).with("check", check),
+            AuditError::Policy { check } => Self::new(R::LogPolicyInvalid, text).with("check", check),
+            AuditError::Token => Self::new(R::LogTokenInvalid, text),
+            AuditError::KeyUnknown => Self::new(R::AccountKeyUnknown, text),
+            AuditError::Store(error) => error.into(),
             error => Self::internal(format!("an error without a reason: {error}")),
         }
     }

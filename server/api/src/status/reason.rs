@@ -78,6 +78,15 @@ pub fn row(reason: ErrorReason) -> Row {
         R::RangeNotSatisfiable => (Code::OutOfRange, 416, "The range lies outside the blob"),
         R::KeyringInvalid => (Code::InvalidArgument, 400, "The keyring is not valid"),
         R::UploadLimit => (Code::ResourceExhausted, 409, "Too many unfinished uploads"),
+
+        R::LogUnavailable => (Code::Unavailable, 503, "The log could not take the event yet"),
+        R::LogIndexUnknown => (Code::NotFound, 404, "The log holds no such leaf"),
+        R::LogFileUnknown => (Code::NotFound, 404, "The log has no such file"),
+        R::LogBehind => (Code::Unavailable, 503, "No witnessed checkpoint covers the leaf yet"),
+        R::LogProofInvalid => (Code::InvalidArgument, 422, "The proof does not hold"),
+        R::LogPolicyInvalid => (Code::InvalidArgument, 400, "The policy is not well formed"),
+        R::LogTokenInvalid => (Code::Unauthenticated, 401, "The token is not good for this log"),
+        R::AccountKeyUnknown => (Code::NotFound, 404, "The directory has no such keys"),
     };
     Row { code, http, title }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use veilcloud_domain::{
+    audit::error::AuditError,
     auth::error::AuthError,
     name::NameInvalid,
     projects::error::ProjectsError,
@@ -22,13 +23,14 @@ fn stores() -> Vec<StoreError> {
     vec![
         StoreError::Unavailable { store: "catalog", cause: "SECRET CAUSE".to_owned() },
         StoreError::Full { store: "blobs" },
+        StoreError::Unlogged { cause: "SECRET CAUSE".to_owned() },
         StoreError::Damaged { store: "blobs", cause: "SECRET CAUSE".to_owned() },
     ]
 }
 
 /// Every variant of every area's errors.
 fn area_faults() -> Vec<Fault> {
-    use {AuthError as A, ProjectsError as P, StorageError as S};
+    use {AuditError as L, AuthError as A, ProjectsError as P, StorageError as S};
     let auth = [
         A::Missing,
         A::Invalid,
@@ -84,9 +86,21 @@ fn area_faults() -> Vec<Fault> {
         S::Chunk { check: text() },
         S::Range { length: 1 },
     ];
+    let audit = [
+        L::Projects(P::Denied),
+        L::Index { index: 9, size: 2 },
+        L::Behind { index: 1 },
+        L::File,
+        L::Proof { check: text() },
+        L::Policy { check: text() },
+        L::Token,
+        L::KeyUnknown,
+    ];
     let mut all: Vec<Fault> = auth.into_iter().map(Fault::from).collect();
     all.extend(projects.into_iter().map(Fault::from));
     all.extend(storage.into_iter().map(Fault::from));
+    all.extend(audit.into_iter().map(Fault::from));
+    all.extend(stores().into_iter().map(|e| Fault::from(L::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(AuthError::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(ProjectsError::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(StorageError::Store(e))));

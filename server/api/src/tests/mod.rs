@@ -247,5 +247,6 @@ pub fn put_request(project: &str, sealed: &veilcloud_domain::testkit::SealedBlob
         if_match: String::new(),
         if_none_match: "*".to_owned(),
         request_id: String::new(),
+        log_size: 0,
     }
 }

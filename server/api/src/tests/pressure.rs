@@ -200,11 +200,12 @@ async fn set_tier(port: &Port, person: &Person, tier: Tier) {
         environment: None,
         version: 0,
         digest: None,
+        by_number: false,
     };
-    directory.delete_account(person.account, line.clone()).await.unwrap();
+    directory.delete_account(person.account, vec![line.clone()]).await.unwrap();
     let record_hash = veilcore::hash::sha256(&account.record);
     let account = veilcloud_domain::auth::model::Account { tier, ..account };
-    assert!(directory.create_account(account, line.clone()).await.unwrap());
+    assert!(directory.create_account(account, vec![line.clone()]).await.unwrap());
     let now_ms = port.world.clock.now_ms();
     let session = Session {
         id,

@@ -1,36 +1,96 @@
 //! Audit lines: ids, times and commitments; never a name, an address or content.
 
+use std::{fmt, str::FromStr};
+
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use veilchain::entry::Entry;
 use veilcore::{
-    canon::{DecodeError, Reader, Writer},
+    canon::{DecodeError, Reader},
     id::{AccountId, EnvironmentId, ProjectId},
 };
 use zeroize::Zeroizing;
 
-/// Version of the line format.
-const LINE_VERSION: u8 = 1;
+/// Layout of the lines that were written before there was a log; 84 bytes.
+const OLD_LINE_VERSION: u8 = 1;
 
-/// Whose trail a line belongs to.
+/// Length of a trail's bytes.
+pub const TRAIL_LEN: usize = 17;
+
+/// Whose trail a line belongs to. Each trail is a log of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Trail {
     /// A project's.
     Project(ProjectId),
     /// An account's.
     Account(AccountId),
+    /// The directory: which keys accounts have, and which keys sign the logs. There is one.
+    Directory,
 }
 
 impl Trail {
-    /// 17 bytes: 1 for a project, 2 for an account, then the id.
-    pub fn to_bytes(self) -> [u8; 17] {
-        let (kind, id) = match self {
-            Self::Project(id) => (1, *id.as_bytes()),
-            Self::Account(id) => (2, *id.as_bytes()),
+    /// 17 bytes: 1 for a project, 2 for an account, 3 for the directory, then the id.
+    pub fn to_bytes(self) -> [u8; TRAIL_LEN] {
+        let mut out = [0; TRAIL_LEN];
+        out[0] = match self {
+            Self::Project(_) => 1,
+            Self::Account(_) => 2,
+            Self::Directory => 3,
         };
-        let mut out = [0; 17];
-        out[0] = kind;
-        out[1..].copy_from_slice(&id);
+        out[1..].copy_from_slice(&self.id());
         out
+    }
+
+    /// Reads [`Trail::to_bytes`] back.
+    pub fn from_bytes(bytes: &[u8; TRAIL_LEN]) -> Option<Self> {
+        let (kind, id) = bytes.split_first_chunk::<1>()?;
+        let id = <[u8; 16]>::try_from(id).ok()?;
+        match kind {
+            [1] => Some(Self::Project(ProjectId::from_bytes(id))),
+            [2] => Some(Self::Account(AccountId::from_bytes(id))),
+            [3] if id == [0; 16] => Some(Self::Directory),
+            _ => None,
+        }
+    }
+
+    /// The id that its entries name: the project's or account's, zero for the directory.
+    pub fn id(self) -> [u8; 16] {
+        match self {
+            Self::Project(id) => *id.as_bytes(),
+            Self::Account(id) => *id.as_bytes(),
+            Self::Directory => [0; 16],
+        }
+    }
+}
+
+/// The end of an origin: `project/<id>`, `account/<id>` or `directory`.
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Project(id) => write!(f, "project/{id}"),
+            Self::Account(id) => write!(f, "account/{id}"),
+            Self::Directory => f.write_str("directory"),
+        }
+    }
+}
+
+/// The text names no trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a log is named project/<id>, account/<id> or directory")]
+pub struct TrailInvalid;
+
+impl FromStr for Trail {
+    type Err = TrailInvalid;
+
+    fn from_str(text: &str) -> Result<Self, TrailInvalid> {
+        let trail = match text.split_once('/') {
+            Some(("project", id)) => Self::Project(id.parse().map_err(|_| TrailInvalid)?),
+            Some(("account", id)) => Self::Account(id.parse().map_err(|_| TrailInvalid)?),
+            None if text == "directory" => Self::Directory,
+            _ => return Err(TrailInvalid),
+        };
+        // One log has one name.
+        if trail.to_string() == text { Ok(trail) } else { Err(TrailInvalid) }
     }
 }
 
@@ -48,11 +108,11 @@ macro_rules! kinds {
                 match self { $(Self::$variant => $name),* }
             }
             /// The kind's number in a line; never reused.
-            pub fn number(self) -> u16 {
+            pub fn number(self) -> u8 {
                 match self { $(Self::$variant => $number),* }
             }
             /// The kind with this number.
-            pub fn from_number(number: u16) -> Option<Self> {
+            pub fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
         }
@@ -96,6 +156,16 @@ kinds! {
     BlobPut = 40 "blob.put",
     /// A blob's bytes were deleted.
     BlobDelete = 41 "blob.delete",
+    /// A version's bytes were given out.
+    BlobRead = 42 "blob.read",
+    /// An account's first keys; in the directory.
+    KeyPublish = 50 "key.publish",
+    /// An account's keys were replaced; in the directory.
+    KeyReplace = 51 "key.replace",
+    /// An account is gone: nothing may be wrapped to its keys any more; in the directory.
+    KeyRevoke = 52 "key.revoke",
+    /// From here on this key signs the logs too; in the directory.
+    LogKey = 60 "log.key",
 }
 
 /// One line, before the store gives it its place.
@@ -111,50 +181,79 @@ pub struct Line {
     pub at_ms: u64,
     /// Environment it concerns.
     pub environment: Option<EnvironmentId>,
-    /// Version or epoch it concerns; 0 when none.
+    /// Version, epoch or generation it concerns; 0 when none.
     pub version: u64,
     /// Digest it concerns.
     pub digest: Option<[u8; 32]>,
+    /// A read that asked for this very version, not for the current one.
+    pub by_number: bool,
 }
 
 impl Line {
-    /// Canonical bytes: version, kind, time, actor, then environment, version and digest, zero when absent. 92 bytes.
+    /// The log's entry: 92 to 116 bytes (docs/spec/chain.md, section 3).
     pub fn entry(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        w.u8(LINE_VERSION);
-        w.u16(self.kind.number());
-        w.u8(u8::from(self.environment.is_some()) | u8::from(self.digest.is_some()) << 1);
-        w.u64(self.at_ms);
-        w.fixed(self.actor.as_bytes());
-        w.fixed(&self.environment.map_or([0; 16], |e| *e.as_bytes()));
-        w.u64(self.version);
-        w.fixed(&self.digest.unwrap_or([0; 32]));
-        w.finish()
+        let mut actor = [0; 32];
+        actor[..16].copy_from_slice(self.actor.as_bytes());
+        let entry = Entry {
+            kind: self.kind.number(),
+            log: self.trail.id(),
+            at_ms: self.at_ms,
+            actor,
+            subject: self.environment.map(|id| *id.as_bytes()),
+            number: Some(self.version).filter(|version| *version > 0),
+            digest: self.digest,
+            by_number: self.by_number,
+        };
+        entry.encode()
     }
 
-    /// Reads canonical bytes back.
+    /// Reads an entry back, or a line of the layout before there was a log.
     pub fn parse(trail: Trail, entry: &[u8]) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(entry);
-        let version = r.u8()?;
-        if version != LINE_VERSION {
-            return Err(DecodeError::Version { found: version });
+        if entry.first() == Some(&OLD_LINE_VERSION) {
+            return Self::parse_old(trail, entry);
         }
-        let kind = Kind::from_number(r.u16()?).ok_or(DecodeError::Value { field: "kind" })?;
+        let entry = Entry::decode(entry)?;
+        if entry.log != trail.id() {
+            return Err(DecodeError::Value { field: "log" });
+        }
+        let (actor, rest) = entry.actor.split_at(16);
+        if rest != [0; 16] {
+            return Err(DecodeError::Value { field: "actor" });
+        }
+        let mut id = [0; 16];
+        id.copy_from_slice(actor);
+        Ok(Self {
+            trail,
+            kind: Kind::from_number(entry.kind).ok_or(DecodeError::Value { field: "kind" })?,
+            actor: AccountId::from_bytes(id),
+            at_ms: entry.at_ms,
+            environment: entry.subject.map(EnvironmentId::from_bytes),
+            version: entry.number.unwrap_or(0),
+            digest: entry.digest,
+            by_number: entry.by_number,
+        })
+    }
+
+    fn parse_old(trail: Trail, line: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(line);
+        r.u8()?;
+        let kind = u8::try_from(r.u16()?).ok().and_then(Kind::from_number);
         let flags = r.u8()?;
         let at_ms = r.u64()?;
         let actor = AccountId::from_bytes(r.array()?);
         let environment = r.array::<16>()?;
-        let number = r.u64()?;
+        let version = r.u64()?;
         let digest = r.array::<32>()?;
         r.finish()?;
         Ok(Self {
             trail,
-            kind,
+            kind: kind.ok_or(DecodeError::Value { field: "kind" })?,
             actor,
             at_ms,
             environment: (flags & 1 != 0).then(|| EnvironmentId::from_bytes(environment)),
-            version: number,
+            version,
             digest: (flags & 2 != 0).then_some(digest),
+            by_number: false,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! An account's own view of itself: show, rename, delete.
 
+use veilvault::identity::AccountBundle;
+
 use super::{
     Auth, Caller,
     error::AuthError,
@@ -33,8 +35,11 @@ impl Auth {
         if account.email != *confirm {
             return Err(AuthError::Confirmation);
         }
-        let line = self.line(Kind::AccountDelete, account.id);
-        let deleted = self.directory.delete_account(account.id, line).await?;
+        // A bundle that cannot be read any more must not keep anybody from leaving.
+        let generation = AccountBundle::verify(&account.bundle).map_or(0, |bundle| bundle.generation);
+        let revoked = self.key_line(Kind::KeyRevoke, account.id, generation, &account.bundle);
+        let lines = vec![self.line(Kind::AccountDelete, account.id), revoked];
+        let deleted = self.directory.delete_account(account.id, lines).await?;
         if deleted { Ok(()) } else { Err(AuthError::Revoked) }
     }
 }

@@ -124,6 +124,9 @@ pub struct Account {
     pub quota_bytes: u64,
     /// Registration time.
     pub created_at_ms: u64,
+    /// Index, in the directory's log, of the newest line about its keys: the store gives it when it writes the line,
+    /// whatever the caller put there. `None` for accounts from before there was a log.
+    pub key_index: Option<u64>,
 }
 
 /// What a password change or recovery replaces.
@@ -193,7 +196,12 @@ pub enum Rotation {
     /// The token was good; the session has the new one now, or had it already by this very trade.
     Rotated(Session),
     /// The token was used before: somebody has a copy, so the session is revoked now.
-    Reused(SessionId),
+    Reused {
+        /// The session that is over.
+        session: SessionId,
+        /// Whose it was.
+        account: AccountId,
+    },
     /// No live session has or had this token, or the new one is not new.
     Unknown,
 }

@@ -34,9 +34,9 @@ impl Auth {
         let record_hash = sha256(&self.known(caller.account).await?.record);
         let new = NewCredentials { record, password_wrap, recovery: None };
         let ending = Ending::AllBut(caller.session);
-        let line = self.line(Kind::PasswordChange, caller.account);
+        let lines = vec![self.line(Kind::PasswordChange, caller.account)];
         let replaced =
-            self.directory.replace_credentials(caller.account, record_hash, new, ending, line).await?;
+            self.directory.replace_credentials(caller.account, record_hash, new, ending, lines).await?;
         if replaced { Ok(()) } else { Err(AuthError::Revoked) }
     }
 

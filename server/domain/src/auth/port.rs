@@ -10,8 +10,10 @@ use crate::{audit::model::Line, store::StoreError};
 /// People and their sessions.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// Creates the account unless its e-mail or id is taken (`false`), with its audit line.
-    async fn create_account(&self, account: Account, line: Line) -> Result<bool, StoreError>;
+    /// Creates the account unless its e-mail or id is taken (`false`), with its audit lines: all of them in the same
+    /// transaction, whatever their trails. [`Account::key_index`] is from then on the index of the directory's line, if
+    /// one is among them.
+    async fn create_account(&self, account: Account, lines: Vec<Line>) -> Result<bool, StoreError>;
     /// The account with this e-mail.
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
     /// The account with this id.
@@ -25,17 +27,19 @@ pub trait Directory: Send + Sync {
     ) -> Result<bool, StoreError>;
     /// Replaces the credentials and ends the sessions named, in one transaction. `false`, and nothing changes, when there
     /// is no such account, when its record does not hash to `record_hash` (SHA-256) any more, or when the session that
-    /// `ending` spares is not live: whoever proved something against the old record came too late.
+    /// `ending` spares is not live: whoever proved something against the old record came too late. A directory's line
+    /// among the lines becomes the account's newest.
     async fn replace_credentials(
         &self,
         id: AccountId,
         record_hash: [u8; 32],
         new: NewCredentials,
         ending: Ending,
-        line: Line,
+        lines: Vec<Line>,
     ) -> Result<bool, StoreError>;
-    /// Deletes the account, its sessions, projects, environments, versions and uploads. Bytes go with the next sweep.
-    async fn delete_account(&self, id: AccountId, line: Line) -> Result<bool, StoreError>;
+    /// Deletes the account, its sessions, projects, environments, versions and uploads, with its audit lines. Bytes go
+    /// with the next sweep.
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError>;
     /// Opens a session, if there is such an account and its record hashes to `record_hash` (SHA-256), which the login was
     /// proven against; otherwise `false`. Of the account's live sessions at most `limit` stay, this one among them: the
     /// oldest end, each with a line of the kind [`crate::audit::model::Kind::SessionEnd`] besides.

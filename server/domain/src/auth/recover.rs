@@ -107,16 +107,17 @@ impl Auth {
         if !same_identity(&bundle, &current) {
             return Err(AuthError::Bundle);
         }
+        let replaced = self.key_line(Kind::KeyReplace, account.id, bundle.generation, &proof.bundle);
+        let lines = vec![self.line(Kind::AccountRecover, account.id), replaced];
         let new = NewCredentials {
             record,
             password_wrap: proof.password_wrap,
             recovery: Some(NewRecovery { bundle: proof.bundle, wrap: proof.recovery_wrap }),
         };
-        let line = self.line(Kind::AccountRecover, account.id);
         // A code is good once: the record is another after a recovery that won.
         let record_hash = sha256(&account.record);
         let replaced =
-            self.directory.replace_credentials(account.id, record_hash, new, Ending::All, line).await?;
+            self.directory.replace_credentials(account.id, record_hash, new, Ending::All, lines).await?;
         if replaced { Ok(()) } else { Err(AuthError::RecoveryFailed) }
     }
 }

@@ -37,7 +37,7 @@ impl Auth {
                 let account = self.known(session.account).await?;
                 self.grant(&account, &session, None)
             }
-            Rotation::Reused(_) => Err(AuthError::RefreshReused),
+            Rotation::Reused { .. } => Err(AuthError::RefreshReused),
             Rotation::Unknown => Err(AuthError::RefreshInvalid),
         }
     }

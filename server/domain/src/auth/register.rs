@@ -61,9 +61,13 @@ impl Auth {
             revocation_epoch: 0,
             quota_bytes: self.settings.account_quota_bytes,
             created_at_ms: self.clock.now_ms(),
+            // The store gives it.
+            key_index: None,
         };
         let id = account.id;
-        let created = self.directory.create_account(account, self.line(Kind::AccountCreate, id)).await?;
+        let published = self.key_line(Kind::KeyPublish, id, bundle.generation, &account.bundle);
+        let lines = vec![self.line(Kind::AccountCreate, id), published];
+        let created = self.directory.create_account(account, lines).await?;
         if created { Ok(id) } else { Err(AuthError::EmailTaken) }
     }
 

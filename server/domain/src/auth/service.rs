@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use veilcore::id::{AccountId, SessionId};
+use veilcore::{
+    hash::sha256,
+    id::{AccountId, SessionId},
+};
 use veilsign::{
     capability::{self, Actions, Body, Grant, Resource, SESSION_LIFETIME_MS_MAX},
     login::LoginError,
@@ -167,6 +170,17 @@ impl Auth {
             environment: None,
             version: 0,
             digest: None,
+            by_number: false,
+        }
+    }
+
+    /// The directory's line about an account's keys: their generation, and the hash of the bundle that names them.
+    pub(super) fn key_line(&self, kind: Kind, account: AccountId, generation: u32, bundle: &[u8]) -> Line {
+        Line {
+            trail: Trail::Directory,
+            version: u64::from(generation),
+            digest: Some(sha256(bundle)),
+            ..self.line(kind, account)
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{name::NameInvalid, store::StoreError};
 
 /// Why a project or environment verb refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProjectsError {
     /// The caller may not do this here, or there is nothing here.

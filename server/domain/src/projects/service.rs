@@ -54,6 +54,7 @@ impl Projects {
             environment: None,
             version: 0,
             digest: None,
+            by_number: false,
         }
     }
 

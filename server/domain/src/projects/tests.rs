@@ -5,7 +5,7 @@ use veilsign::capability::{Actions, Grant, Resource};
 
 use super::{NewEnvironment, error::ProjectsError, model::Keyring};
 use crate::{
-    audit::model::Kind,
+    audit::{error::AuditError, model::Kind},
     name::Name,
     page::PageArgs,
     testkit::{Person, World},
@@ -105,7 +105,8 @@ async fn access_for_reading_does_not_write() {
     assert!(matches!(world.projects.delete(&read).await, Err(ProjectsError::Denied)));
     let deleted = world.projects.delete_environment(&read, &name("production")).await;
     assert!(matches!(deleted, Err(ProjectsError::Denied)));
-    assert!(matches!(world.audit.events(&read, PageArgs::new(None, 0)).await, Err(ProjectsError::Denied)));
+    let events = world.audit.events(&read, PageArgs::new(None, 0)).await;
+    assert!(matches!(events, Err(AuditError::Projects(ProjectsError::Denied))));
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ impl Storage {
             author,
             created_at_ms: self.clock.now_ms(),
             deleted: false,
+            // The store gives it.
+            log_index: None,
         })
     }
 

@@ -49,7 +49,8 @@ impl Storage {
         self.check_stored_header(&version).await?;
         let line = self.line(access, Kind::BlobPut, &version);
         match self.shelf.commit(version.clone(), upload.precondition, line).await? {
-            Ok(()) => {
+            Ok(index) => {
+                let version = Version { log_index: Some(index), ..version };
                 self.close(&upload, &version).await;
                 Ok((headed(environment, &version), version))
             }

@@ -17,8 +17,9 @@ use crate::{
 };
 
 impl Storage {
-    /// Deletes the bytes of every version so far, if the current one has this tag.
-    pub async fn delete(&self, access: &ProjectAccess, name: &Name, etag: Etag) -> Result<(), StorageError> {
+    /// Deletes the bytes of every version so far, if the current one has this tag; gives the index of the event in the
+    /// project's log.
+    pub async fn delete(&self, access: &ProjectAccess, name: &Name, etag: Etag) -> Result<u64, StorageError> {
         let environment = self.projects.environment_for(access, Actions::PROJECT_DELETE, name).await?;
         let head = environment.head.filter(|v| !v.deleted).ok_or(StorageError::BlobNotFound)?;
         if head.etag() != etag {

@@ -107,6 +107,9 @@ pub struct Version {
     pub created_at_ms: u64,
     /// True when its bytes were deleted.
     pub deleted: bool,
+    /// Index, in the project's log, of the line that tells of its commit. `None` for versions from before there was a
+    /// log whose line is not known.
+    pub log_index: Option<u64>,
 }
 
 impl Version {

@@ -36,12 +36,15 @@ pub trait Shelf: Send + Sync {
     /// Commits the next version with its audit line in one transaction, if the precondition holds, the epoch is current
     /// and the project owner's quota has room. An unfinished upload of the same bytes to the same environment holds
     /// their room already and is not counted twice. Durable when it returns.
+    ///
+    /// Gives the index of the line in its trail; [`Version::log_index`] is that in every read from then on, whatever the
+    /// caller put there.
     async fn commit(
         &self,
         version: Version,
         precondition: Precondition,
         line: Line,
-    ) -> Result<Result<(), Refusal>, StoreError>;
+    ) -> Result<Result<u64, Refusal>, StoreError>;
     /// A version; `None` for `number` means the current one.
     async fn version(
         &self,
@@ -54,13 +57,14 @@ pub trait Shelf: Send + Sync {
         environment: EnvironmentId,
         page: PageArgs<u64>,
     ) -> Result<Page<Version, u64>, StoreError>;
-    /// Marks every version so far deleted, if the current tag is `etag`; otherwise gives the current version.
+    /// Marks every version so far deleted, if the current tag is `etag`, and gives the index of the line in its trail;
+    /// otherwise gives the current version.
     async fn delete_content(
         &self,
         environment: EnvironmentId,
         etag: Etag,
         line: Line,
-    ) -> Result<Result<(), Refusal>, StoreError>;
+    ) -> Result<Result<u64, Refusal>, StoreError>;
     /// Bytes of all undeleted versions in projects of this owner, and of its unfinished uploads.
     async fn used_bytes(&self, owner: AccountId) -> Result<u64, StoreError>;
     /// Of these digests, the ones that an undeleted version or an unfinished upload names. For the sweep.

@@ -10,6 +10,7 @@ use super::{
     port::BlobStream,
 };
 use crate::{
+    audit::model::{Kind, Line},
     name::Name,
     projects::{ProjectAccess, model::Environment},
     store::StoreError,
@@ -76,7 +77,10 @@ impl Storage {
             return Err(StorageError::TooLarge { limit_bytes: DIRECT_BLOB_MAX });
         }
         match self.blobs.read(version.digest).await? {
-            Some(body) => Ok(Read { environment, version, body: Some(body) }),
+            Some(body) => {
+                self.record(access, &version, number).await?;
+                Ok(Read { environment, version, body: Some(body) })
+            }
             None => Err(self.missing(&version).await),
         }
     }
@@ -102,9 +106,24 @@ impl Storage {
         let rest = version.len - offset;
         let len = if length == 0 { rest } else { length.min(rest) };
         match self.blobs.open(version.digest, offset, len).await? {
-            Some(stream) => Ok(Opened { environment, version, offset, len, stream: Some(stream) }),
+            Some(stream) => {
+                self.record(access, &version, number).await?;
+                Ok(Opened { environment, version, offset, len, stream: Some(stream) })
+            }
             None => Err(self.missing(&version).await),
         }
+    }
+
+    /// Writes down who is given which version, before it is given.
+    async fn record(
+        &self,
+        access: &ProjectAccess,
+        version: &Version,
+        number: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let line = Line { by_number: number.is_some(), ..self.line(access, Kind::BlobRead, version) };
+        self.reads.record(line).await?;
+        Ok(())
     }
 
     async fn stored(

@@ -16,7 +16,10 @@ use super::{
     uploads::Recent,
 };
 use crate::{
-    audit::model::{Kind, Line, Trail},
+    audit::{
+        Reads,
+        model::{Kind, Line, Trail},
+    },
     clock::{Clock, Entropy},
     name::Name,
     projects::{ProjectAccess, Projects, error::ProjectsError, model::Environment},
@@ -42,6 +45,7 @@ pub struct Storage {
     pub(super) staging: Arc<dyn Staging>,
     pub(super) uploads: Arc<dyn Uploads>,
     pub(super) projects: Arc<Projects>,
+    pub(super) reads: Reads,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) settings: StorageSettings,
@@ -66,6 +70,7 @@ impl Storage {
         staging: Arc<dyn Staging>,
         uploads: Arc<dyn Uploads>,
         projects: Arc<Projects>,
+        reads: Reads,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: StorageSettings,
@@ -76,6 +81,7 @@ impl Storage {
             staging,
             uploads,
             projects,
+            reads,
             clock,
             entropy,
             settings,
@@ -110,6 +116,7 @@ impl Storage {
             environment: Some(version.environment),
             version: version.number,
             digest: Some(version.digest.0),
+            by_number: false,
         }
     }
 }

@@ -9,10 +9,12 @@ mod person;
 mod ports;
 mod protocols;
 mod script;
+mod sequenced;
 mod world;
 
-pub use memory::{ATTEMPTS_MAX, MemoryStore};
+pub use memory::{ATTEMPTS_MAX, MemoryStore, StoredLog};
 pub use person::{Person, SealedBlob};
 pub use ports::Ports;
 pub use script::{ScriptedClock, SeededEntropy};
+pub use sequenced::log_keys;
 pub use world::World;

@@ -128,6 +128,7 @@ impl Person {
             revocation_epoch: 0,
             quota_bytes: QUOTA_BYTES,
             created_at_ms: now_ms,
+            key_index: None,
         };
         let line = |kind| Line {
             trail: Trail::Account(self.account),
@@ -137,9 +138,16 @@ impl Person {
             environment: None,
             version: 0,
             digest: None,
+            by_number: false,
+        };
+        let keys = Line {
+            trail: Trail::Directory,
+            version: 1,
+            digest: Some(sha256(&account.bundle)),
+            ..line(Kind::KeyPublish)
         };
         let directory = &world.ports.directory;
-        let created = directory.create_account(account.clone(), line(Kind::AccountCreate)).await;
+        let created = directory.create_account(account.clone(), vec![line(Kind::AccountCreate), keys]).await;
         assert!(created.expect("the store works"), "the address is free");
         let refresh_token = Zeroizing::new(self.random());
         let session = Session {

@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use super::MemoryStore;
 use crate::{
-    audit::port::Outbox,
+    audit::port::{LogStore, Outbox},
     auth::port::{Attempts, Directory, Meter, Nullifiers, Replies},
     clock::Clock,
     projects::port::{Catalog, Keyrings},
@@ -36,8 +36,10 @@ pub struct Ports {
     pub staging: Arc<dyn Staging>,
     /// Upload sessions.
     pub uploads: Arc<dyn Uploads>,
-    /// The audit trail.
+    /// Lines that no log has yet.
     pub outbox: Arc<dyn Outbox>,
+    /// The logs.
+    pub logs: Arc<dyn LogStore>,
     /// What must live as long as the ports: a temporary folder, a handle.
     pub guard: Arc<dyn Any + Send + Sync>,
 }
@@ -62,7 +64,8 @@ impl Ports {
             blobs: Arc::new(store.clone()),
             staging: Arc::new(store.clone()),
             uploads: Arc::new(store.clone()),
-            outbox: Arc::new(store),
+            outbox: Arc::new(store.clone()),
+            logs: Arc::new(store),
             guard: Arc::new(()),
         }
     }

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use veilcore::id::{EnvironmentId, ProjectId};
 use veilsign::capability::Actions;
 use veilvault::epoch::EpochKey;
 
-use super::{MemoryStore, Person, Ports, ScriptedClock, SeededEntropy};
+use super::{MemoryStore, Person, Ports, ScriptedClock, SeededEntropy, log_keys};
 use crate::{
     audit::{
-        Audit,
+        Audit, LogReader, LogTokenKey, Reads,
+        log::Log,
         model::{Event, Trail},
+        signer::LogKeys,
     },
     auth::{Auth, Caller, Secrets, Settings},
     clock::Entropy,
     name::Name,
-    page::PageArgs,
     projects::{NewEnvironment, ProjectAccess, Projects, model::Environment},
     storage::{Storage, StorageSettings},
 };
@@ -28,8 +30,12 @@ pub struct World {
     pub entropy: Arc<SeededEntropy>,
     /// The store behind the ports.
     pub store: MemoryStore,
-    /// The ports.
+    /// The ports. Inside a runtime they answer a change when its log has it, as a server does.
     pub ports: Ports,
+    /// The keys of the logs.
+    pub log_keys: Arc<LogKeys>,
+    /// The handle to the logs.
+    pub log: Arc<Log>,
     /// The server's secrets.
     pub secrets: Arc<Secrets>,
     /// Accounts and sessions.
@@ -54,7 +60,11 @@ impl World {
         let clock = Arc::new(ScriptedClock::default());
         let entropy = Arc::new(SeededEntropy::default());
         let store = MemoryStore::new(clock.clone());
-        let ports = Ports::over(store.clone());
+        let (log, log_keys) = (Log::new(), log_keys());
+        let mut ports = Ports::over(store.clone());
+        if Handle::try_current().is_ok() {
+            ports = ports.sequenced(log_keys.clone(), log.clone());
+        }
         let secrets = Arc::new(Secrets::generate(&*entropy));
         let p = ports.clone();
         let auth = Auth::new(
@@ -74,9 +84,18 @@ impl World {
             p.staging,
             p.uploads,
             projects.clone(),
+            Reads::new(p.outbox, log.clone()),
             clock.clone(),
             entropy.clone(),
             storage,
+        );
+        let audit = Audit::new(
+            Arc::new(LogReader::new(p.logs)),
+            p.directory,
+            log_keys.clone(),
+            LogTokenKey::new([8; 32]),
+            clock.clone(),
+            String::new(),
         );
         Self {
             clock,
@@ -86,8 +105,10 @@ impl World {
             auth: Arc::new(auth),
             projects,
             storage: Arc::new(storage),
-            audit: Arc::new(Audit::new(p.outbox)),
+            audit: Arc::new(audit),
             ports,
+            log_keys,
+            log,
         }
     }
 
@@ -127,8 +148,7 @@ impl World {
 
     /// All events of a trail.
     pub async fn trail(&self, trail: Trail) -> Vec<Event> {
-        let page = PageArgs::new(None, 1000);
-        self.ports.outbox.events(trail, page).await.expect("the trail is readable").items
+        self.ports.events(trail).await.expect("the trail is readable")
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 const COLUMNS: &str =
     "id, email, display_name, tier, record, bundle, password_wrap, recovery_wrap, revocation_epoch,
-    quota_bytes, created_at_ms";
+    quota_bytes, created_at_ms, key_index";
 
 /// What the gate asks about an account.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) struct AccountStanding {
 pub(crate) fn insert(conn: &Connection, account: &Account) -> Outcome<bool> {
     let rows = conn
         .prepare_cached(&format!(
-            "INSERT INTO accounts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+            "INSERT INTO accounts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL)
              ON CONFLICT DO NOTHING"
         ))?
         .execute(params![
@@ -89,6 +89,15 @@ pub(crate) fn replace_credentials(conn: &Connection, id: AccountId, new: &NewCre
     Ok(())
 }
 
+/// Notes the directory's newest leaf about an account's keys, when there is a new one.
+pub(crate) fn set_key_index(conn: &Connection, id: AccountId, leaf: Option<u64>) -> Outcome<()> {
+    if let Some(leaf) = leaf {
+        conn.prepare_cached("UPDATE accounts SET key_index = ?2 WHERE id = ?1")?
+            .execute(params![id.as_bytes(), int(leaf)])?;
+    }
+    Ok(())
+}
+
 /// Deletes an account. Sessions, projects and all in them go by foreign key; what the account reserved in projects of
 /// others is given back first. Its audit lines stay.
 pub(crate) fn delete(conn: &Connection, id: AccountId) -> Outcome<bool> {
@@ -110,5 +119,6 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
         revocation_epoch: row.get(8)?,
         quota_bytes: u64_at(row, 9)?,
         created_at_ms: u64_at(row, 10)?,
+        key_index: row.get::<_, Option<i64>>(11)?.map(i64::cast_unsigned),
     })
 }

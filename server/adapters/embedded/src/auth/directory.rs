@@ -50,12 +50,13 @@ pub(crate) struct SqliteDirectory {
 
 #[async_trait]
 impl Directory for SqliteDirectory {
-    async fn create_account(&self, account: Account, line: Line) -> Result<bool, StoreError> {
+    async fn create_account(&self, account: Account, lines: Vec<Line>) -> Result<bool, StoreError> {
         self.db
             .write(move |tx| {
                 let created = accounts::insert(tx.conn, &account)?;
                 if created {
-                    tx.log(&line)?;
+                    let leaf = tx.log_all(&lines)?;
+                    accounts::set_key_index(tx.conn, account.id, leaf)?;
                 }
                 Ok(created)
             })
@@ -94,7 +95,7 @@ impl Directory for SqliteDirectory {
         record_hash: [u8; 32],
         new: NewCredentials,
         ending: Ending,
-        line: Line,
+        lines: Vec<Line>,
     ) -> Result<bool, StoreError> {
         let standings = self.standings.clone();
         self.db
@@ -106,14 +107,15 @@ impl Directory for SqliteDirectory {
                 }
                 accounts::replace_credentials(tx.conn, id, &new)?;
                 let ended = sessions::end(tx.conn, id, ending)?;
-                tx.log(&line)?;
+                let leaf = tx.log_all(&lines)?;
+                accounts::set_key_index(tx.conn, id, leaf)?;
                 tx.after(move || standings.forget(id, &ended));
                 Ok(true)
             })
             .await
     }
 
-    async fn delete_account(&self, id: AccountId, line: Line) -> Result<bool, StoreError> {
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError> {
         let (standings, projects) = (self.standings.clone(), self.projects.clone());
         self.db
             .write(move |tx| {
@@ -121,7 +123,7 @@ impl Directory for SqliteDirectory {
                 if !accounts::delete(tx.conn, id)? {
                     return Ok(false);
                 }
-                tx.log(&line)?;
+                tx.log_all(&lines)?;
                 tx.after(move || {
                     standings.forget(id, &ended);
                     projects.forget_all();
@@ -171,7 +173,7 @@ impl Directory for SqliteDirectory {
         self.db
             .write(move |tx| {
                 let rotation = sessions::rotate(tx, old, new, now_ms, line)?;
-                if let Rotation::Reused(session) = rotation {
+                if let Rotation::Reused { session, .. } = rotation {
                     tx.after(move || standings.sessions.forget(&session));
                 }
                 Ok(rotation)

@@ -7,3 +7,4 @@ pub(crate) mod meter;
 pub(crate) mod nullifiers;
 pub(crate) mod replies;
 pub(crate) mod sessions;
+pub(crate) mod unpublished;

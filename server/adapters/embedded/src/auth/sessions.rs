@@ -87,7 +87,7 @@ pub(crate) fn rotate(
             .prepare_cached("UPDATE sessions SET live = 0 WHERE id = ?1")?
             .execute([session.id.as_bytes()])?;
         tx.log(&Line { kind: Kind::SessionReuse, ..line })?;
-        return Ok(Rotation::Reused(session.id));
+        return Ok(Rotation::Reused { session: session.id, account: session.account });
     }
     if by_token(tx.conn, new)?.is_some() {
         return Ok(Rotation::Unknown);

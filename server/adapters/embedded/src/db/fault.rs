@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Damaged(String),
     /// What an earlier job, whose answer was given before its commit, met.
     Earlier(StoreError),
+    /// What another store met inside the job.
+    Store(StoreError),
     /// The job cannot be done now.
     Unavailable(&'static str),
 }
@@ -32,7 +34,7 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Sql(error) => store_error(&error),
-            Fault::Earlier(error) => error,
+            Fault::Earlier(error) | Fault::Store(error) => error,
             Fault::Damaged(cause) => StoreError::Damaged { store: STORE, cause },
             Fault::Unavailable(cause) => StoreError::Unavailable { store: STORE, cause: cause.to_owned() },
         }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "0002_promoted.sql",
         sql: include_str!("../../migrations/0002_promoted.sql"),
     },
+    Migration { number: 3, name: "0003_log.sql", sql: include_str!("../../migrations/0003_log.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
@@ -94,5 +95,62 @@ mod tests {
         conn.execute("UPDATE migrations SET sha256 = zeroblob(32)", []).unwrap();
         let changed = migrate(&mut conn, Path::new("veilcloud.db"));
         assert!(matches!(changed, Err(OpenError::MigrationChanged { .. })), "{changed:?}");
+    }
+
+    /// Brings an empty database to the schema that a program with the first `count` migrations left.
+    fn older(count: usize) -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute(TABLE, []).unwrap();
+        for migration in &MIGRATIONS[..count] {
+            let sha256: [u8; 32] = Sha256::digest(migration.sql).into();
+            conn.execute_batch(migration.sql).unwrap();
+            conn.execute("INSERT INTO migrations VALUES (?1, ?2)", params![migration.number, sha256])
+                .unwrap();
+        }
+        conn
+    }
+
+    #[test]
+    fn versions_from_before_there_was_a_log_find_their_leaves() {
+        let mut conn = older(2);
+        conn.execute_batch(
+            "INSERT INTO accounts VALUES (x'01010101010101010101010101010101', 'a', '', '', x'', x'', x'', x'', 0, 0, 0);
+             INSERT INTO projects VALUES (x'02020202020202020202020202020202', x'01010101010101010101010101010101', 'p', 0, 1);
+             INSERT INTO environments VALUES
+                 (x'03030303030303030303030303030303', x'02020202020202020202020202020202', 'e', 1, 4, 0, NULL, NULL)",
+        )
+        .unwrap();
+        for number in 1..=4_u8 {
+            conn.execute(
+                "INSERT INTO versions VALUES (?1, ?2, ?3, 1, x'', 1, x'', 0, 0)",
+                params![[3_u8; 16], number, [number; 32]],
+            )
+            .unwrap();
+        }
+        let line = |idx: u64, trail: (u8, u8), kind: u16, number: u64, digest: u8| {
+            let mut entry = vec![1];
+            entry.extend_from_slice(&kind.to_be_bytes());
+            entry.extend_from_slice(&[3; 1 + 8 + 16 + 16]);
+            entry.extend_from_slice(&number.to_be_bytes());
+            entry.extend_from_slice(&[digest; 32]);
+            assert_eq!(entry.len(), 84);
+            let trail = [&[trail.0][..], &[trail.1; 16][..]].concat();
+            conn.execute(
+                "INSERT INTO outbox VALUES (?1, ?2, ?3, zeroblob(32))",
+                params![trail, idx.cast_signed(), entry],
+            )
+            .unwrap();
+        };
+        line(0, (1, 2), 30, 1, 1);
+        line(1, (1, 2), 40, 1, 1);
+        line(2, (1, 2), 40, 2, 2);
+        // Another digest, another project's trail, and no line at all for the fourth.
+        line(3, (1, 2), 40, 3, 9);
+        line(4, (1, 7), 40, 4, 4);
+        migrate(&mut conn, Path::new("veilcloud.db")).unwrap();
+        let mut statement = conn.prepare("SELECT log_index FROM versions ORDER BY number").unwrap();
+        let found: Vec<Option<u32>> =
+            statement.query_map([], |r| r.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+        assert_eq!(found, [Some(1), Some(2), None, None]);
     }
 }

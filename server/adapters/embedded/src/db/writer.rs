@@ -9,7 +9,7 @@ use std::{cell::RefCell, fs::File, sync::Arc, thread};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use veilcloud_domain::{
-    audit::model::{Line, OutboxKey},
+    audit::model::{Line, OutboxKey, Trail},
     store::StoreError,
 };
 
@@ -71,9 +71,21 @@ pub(crate) struct Tx<'a> {
 }
 
 impl Tx<'_> {
-    /// Adds an audit line at the end of its trail, in this transaction.
-    pub fn log(&self, line: &Line) -> Outcome<()> {
+    /// Adds an audit line at the end of its trail, in this transaction; gives its index, which becomes its leaf.
+    pub fn log(&self, line: &Line) -> Outcome<u64> {
         outbox::append(self.conn, self.key, line)
+    }
+
+    /// Adds audit lines, each at the end of its trail; gives the index of the last one in the directory.
+    pub fn log_all(&self, lines: &[Line]) -> Outcome<Option<u64>> {
+        let mut in_directory = None;
+        for line in lines {
+            let index = self.log(line)?;
+            if line.trail == Trail::Directory {
+                in_directory = Some(index);
+            }
+        }
+        Ok(in_directory)
     }
 
     /// Has `effect` run after the commit and before the answer. Dropped when the job or the commit fails.

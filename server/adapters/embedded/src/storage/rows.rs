@@ -11,9 +11,10 @@ use crate::db::{Maybe, fault::Outcome, int, ordered, u64_at};
 
 /// The columns that [`version`] reads, of a table named `v`, first in their statement.
 pub(crate) const COLUMNS: &str =
-    "v.environment, v.number, v.digest, v.len, v.seal, v.epoch, v.author, v.created_at_ms, v.deleted";
+    "v.environment, v.number, v.digest, v.len, v.seal, v.epoch, v.author, v.created_at_ms, v.deleted,
+    v.log_index";
 /// How many they are.
-pub(crate) const COLUMN_COUNT: usize = 9;
+pub(crate) const COLUMN_COUNT: usize = 10;
 /// Which of them is the number; null when a join found no version.
 pub(crate) const NUMBER: usize = 1;
 
@@ -29,14 +30,15 @@ pub(crate) fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         author: AccountId::from_bytes(row.get(6)?),
         created_at_ms: u64_at(row, 7)?,
         deleted: row.get(8)?,
+        log_index: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
     })
 }
 
-/// Inserts a version.
-pub(crate) fn insert(conn: &Connection, version: &Version) -> Outcome<()> {
+/// Inserts a version whose audit line is this leaf of its project's log.
+pub(crate) fn insert(conn: &Connection, version: &Version, log_index: u64) -> Outcome<()> {
     conn.prepare_cached(
-        "INSERT INTO versions (environment, number, digest, len, seal, epoch, author, created_at_ms, deleted)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO versions (environment, number, digest, len, seal, epoch, author, created_at_ms, deleted, log_index)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         version.environment.as_bytes(),
@@ -48,6 +50,7 @@ pub(crate) fn insert(conn: &Connection, version: &Version) -> Outcome<()> {
         version.author.as_bytes(),
         int(version.created_at_ms),
         version.deleted,
+        int(log_index),
     ])?;
     Ok(())
 }

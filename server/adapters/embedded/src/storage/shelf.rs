@@ -40,7 +40,7 @@ impl Shelf for SqliteShelf {
         version: Version,
         precondition: Precondition,
         line: Line,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<u64, Refusal>, StoreError> {
         let (caches, promises) = (self.caches.clone(), self.promises.clone());
         self.db
             .write(move |tx| {
@@ -76,7 +76,7 @@ impl Shelf for SqliteShelf {
         environment: EnvironmentId,
         etag: Etag,
         line: Line,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<u64, Refusal>, StoreError> {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
@@ -91,9 +91,9 @@ impl Shelf for SqliteShelf {
                 if let Some(owner) = usage::owner_of(tx.conn, environment)? {
                     usage::subtract(tx.conn, owner, freed)?;
                 }
-                tx.log(&line)?;
+                let leaf = tx.log(&line)?;
                 tx.after(move || caches.environments.forget(&place));
-                Ok(Ok(()))
+                Ok(Ok(leaf))
             })
             .await
     }
@@ -139,7 +139,7 @@ fn commit(
     version: &Version,
     precondition: Precondition,
     line: &Line,
-) -> Outcome<Result<(), Refusal>> {
+) -> Outcome<Result<u64, Refusal>> {
     let id = version.environment;
     let Some(place) = environments::place(tx.conn, id)? else { return Ok(Err(Refusal::Gone)) };
     let Some(owner) = usage::owner_of(tx.conn, id)? else { return Ok(Err(Refusal::Gone)) };
@@ -163,17 +163,17 @@ fn commit(
     if !usage.has_room(version.len, reserved(tx, version)?) {
         return Ok(Err(Refusal::Quota { quota_bytes: usage.quota_bytes, used_bytes: usage.used_bytes }));
     }
-    rows::insert(tx.conn, version)?;
+    let leaf = tx.log(line)?;
+    rows::insert(tx.conn, version, leaf)?;
     tx.conn
         .prepare_cached("UPDATE environments SET head = ?2 WHERE id = ?1")?
         .execute(params![id.as_bytes(), int(version.number)])?;
     if !version.deleted {
         usage::add(tx.conn, owner, version.len)?;
     }
-    tx.log(line)?;
     let caches = caches.clone();
     tx.after(move || caches.environments.forget(&place));
-    Ok(Ok(()))
+    Ok(Ok(leaf))
 }
 
 /// Bytes that the upload of just this version reserves: they are not counted twice against the quota, else the last

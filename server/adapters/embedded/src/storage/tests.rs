@@ -45,7 +45,7 @@ async fn full() -> (TempDir, Embedded) {
 }
 
 /// A commit that gets as far as finding no environment, unless the bytes are missing.
-async fn commit(stores: &Embedded, digest: Digest) -> Result<Result<(), Refusal>, StoreError> {
+async fn commit(stores: &Embedded, digest: Digest) -> Result<Result<u64, Refusal>, StoreError> {
     let (environment, author) = (EnvironmentId::from_bytes([3; 16]), AccountId::from_bytes([1; 16]));
     let version = Version {
         environment,
@@ -57,6 +57,7 @@ async fn commit(stores: &Embedded, digest: Digest) -> Result<Result<(), Refusal>
         author,
         created_at_ms: 6_000,
         deleted: false,
+        log_index: None,
     };
     let line = Line {
         trail: Trail::Project(ProjectId::from_bytes([2; 16])),
@@ -66,6 +67,7 @@ async fn commit(stores: &Embedded, digest: Digest) -> Result<Result<(), Refusal>
         environment: Some(environment),
         version: 1,
         digest: None,
+        by_number: false,
     };
     stores.shelf.commit(version, Precondition::First, line).await
 }

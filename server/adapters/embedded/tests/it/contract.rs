@@ -21,6 +21,7 @@ async fn fresh() -> Ports {
         staging: stores.staging(),
         uploads: stores.uploads(),
         outbox: stores.outbox(),
+        logs: stores.logs(),
         guard: Arc::new(folder),
     }
 }

@@ -9,7 +9,6 @@ use std::{
 use futures_util::future::join_all;
 use veilcloud_domain::{
     audit::model::{Kind, Trail},
-    page::PageArgs,
     storage::model::{Precondition, Version},
 };
 
@@ -24,15 +23,13 @@ async fn stores_that_were_dropped_without_closing_are_whole_when_opened_again() 
     let bytes = bytes_of(1, 1000);
     let first = version(1, digest_of(&bytes), 1000);
     stores.blobs().put(first.digest, bytes.clone()).await.unwrap();
-    stores.shelf().commit(first.clone(), Precondition::First, line(Kind::BlobPut)).await.unwrap().unwrap();
+    let leaf = stores.shelf().commit(first.clone(), Precondition::First, line(Kind::BlobPut)).await.unwrap();
+    let first = Version { log_index: leaf.ok(), ..first };
     drop(stores);
     let stores = reopen(folder.path());
     assert_eq!(stores.shelf().version(ENVIRONMENT, None).await.unwrap(), Some(first.clone()));
     assert_eq!(stores.blobs().read(first.digest).await.unwrap(), Some(bytes));
-    assert_eq!(
-        stores.outbox().events(Trail::Project(PROJECT), PageArgs::new(None, 0)).await.unwrap().items.len(),
-        4
-    );
+    assert_eq!(stores.outbox().pending(Trail::Project(PROJECT), 0, 10).await.unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -43,8 +40,9 @@ async fn every_answered_commit_is_in_a_picture_of_the_folder_taken_at_that_momen
         let next = version(number, digest_of(&[number as u8]), 10);
         stores.blobs().put(next.digest, bytes_of(number, 10)).await.unwrap();
         let condition = head.map_or(Precondition::First, |head| Precondition::Match(head.etag()));
-        stores.shelf().commit(next.clone(), condition, line(Kind::BlobPut)).await.unwrap().unwrap();
-        head = Some(next);
+        let leaf =
+            stores.shelf().commit(next.clone(), condition, line(Kind::BlobPut)).await.unwrap().unwrap();
+        head = Some(Version { log_index: Some(leaf), ..next });
         if number % 5 == 0 {
             let image = crash_image(folder.path());
             let after = open(image.path()).unwrap();
@@ -169,9 +167,8 @@ async fn a_killed_process_leaves_every_answered_version_whole_and_no_gap() {
             answered.iter().map(|line| line.split(' ').rev().nth(1).unwrap().parse::<u64>().unwrap()).max();
         assert!(newest.unwrap() <= head.number);
         let lines = 3 + head.number;
-        let trail =
-            stores.outbox().events(Trail::Project(PROJECT), PageArgs { after: None, size: 100_000 }).await;
-        assert_eq!(trail.unwrap().items.len() as u64, lines, "one audit line for each version");
+        let trail = stores.outbox().pending(Trail::Project(PROJECT), 0, 100_000).await;
+        assert_eq!(trail.unwrap().len() as u64, lines, "one audit line for each version");
         assert_eq!(shelf.used_bytes(crate::support::ACCOUNT).await.unwrap(), head.number);
     }
 }

@@ -38,7 +38,7 @@ async fn an_ended_session_is_ended_for_whoever_asks_next() {
     let new = NewCredentials { record: vec![8; 192], password_wrap: vec![9; 74], recovery: None };
     let ending = Ending::AllBut(session(2).id);
     let (hash, line_of) = (sha256(&[1; 192]), line(Kind::PasswordChange));
-    assert!(directory.replace_credentials(ACCOUNT, hash, new, ending, line_of).await.unwrap());
+    assert!(directory.replace_credentials(ACCOUNT, hash, new, ending, vec![line_of]).await.unwrap());
     assert_eq!(live(&stores, 3).await, Some(false));
     let standing = directory.standing(ACCOUNT, session(2).id).await.unwrap().unwrap();
     assert!(standing.live && standing.revocation_epoch == 0);
@@ -63,7 +63,7 @@ async fn a_refresh_token_that_comes_twice_ends_its_session_at_once() {
     assert!(matches!(rotate(1, 11).await, Rotation::Rotated(s) if s.refresh_hash == [11; 32]));
     assert!(matches!(rotate(11, 12).await, Rotation::Rotated(_)));
     assert_eq!(directory.holder_of([1; 32]).await.unwrap(), Some([1; 32]));
-    assert_eq!(rotate(1, 13).await, Rotation::Reused(session(1).id));
+    assert_eq!(rotate(1, 13).await, Rotation::Reused { session: session(1).id, account: ACCOUNT });
     assert_eq!(live(&stores, 1).await, Some(false));
     assert_eq!(rotate(12, 14).await, Rotation::Unknown);
     assert_eq!(rotate(99, 15).await, Rotation::Unknown);
@@ -77,12 +77,12 @@ async fn a_deleted_account_stands_nowhere_and_leaves_its_address_free() {
     let (_folder, stores) = with_sessions().await;
     let project = stores.catalog().project(crate::support::PROJECT).await.unwrap();
     assert!(project.is_some());
-    assert!(stores.directory().delete_account(ACCOUNT, line(Kind::AccountDelete)).await.unwrap());
+    assert!(stores.directory().delete_account(ACCOUNT, vec![line(Kind::AccountDelete)]).await.unwrap());
     assert_eq!(live(&stores, 1).await, None);
     assert_eq!(stores.catalog().project(crate::support::PROJECT).await.unwrap(), None);
-    assert!(!stores.directory().delete_account(ACCOUNT, line(Kind::AccountDelete)).await.unwrap());
+    assert!(!stores.directory().delete_account(ACCOUNT, vec![line(Kind::AccountDelete)]).await.unwrap());
     let (directory, again) = (stores.directory(), crate::support::account());
-    assert!(directory.create_account(again, line(Kind::AccountCreate)).await.unwrap());
+    assert!(directory.create_account(again, vec![line(Kind::AccountCreate)]).await.unwrap());
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use veilcloud_domain::{
     audit::model::{Kind, Trail},
-    page::PageArgs,
     projects::{model::Environment, port::Written},
     storage::{
         model::{Digest, Precondition, Version},
@@ -72,12 +71,12 @@ async fn write(
     let next = Version { environment, ..version(number, digest_of(bytes), 1) };
     let condition = head.map_or(Precondition::First, |head| Precondition::Match(head.etag()));
     blobs.put(next.digest, bytes.clone()).await?;
-    Ok(shelf.commit(next.clone(), condition, line(Kind::BlobPut)).await?.map(|()| next))
+    let committed = shelf.commit(next.clone(), condition, line(Kind::BlobPut)).await?;
+    Ok(committed.map(|leaf| Version { log_index: Some(leaf), ..next }))
 }
 
 async fn lines(stores: &Embedded) -> usize {
-    let page = stores.outbox().events(Trail::Project(PROJECT), PageArgs { after: None, size: 10_000 }).await;
-    page.unwrap().items.len()
+    stores.outbox().pending(Trail::Project(PROJECT), 0, 10_000).await.unwrap().len()
 }
 
 #[tokio::test]

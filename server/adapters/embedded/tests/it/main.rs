@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod directory;
 mod early;
+mod log;
 mod opening;
 mod quota;
 mod storage;

@@ -159,7 +159,9 @@ async fn child_that_makes_one_of_everything() {
         assert_eq!(*mode, if *is_dir { 0o700 } else { 0o600 }, "{name} has {mode:o}");
     }
     let names: Vec<_> = seen.iter().map(|(name, ..)| name.as_str()).collect();
-    for name in ["lock", "veilcloud.db", "veilcloud.db-wal", "veilcloud.db-shm", "blobs", "tmp", "uploads"] {
+    for name in
+        ["lock", "veilcloud.db", "veilcloud.db-wal", "veilcloud.db-shm", "blobs", "tmp", "uploads", "log"]
+    {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     assert_eq!(names.iter().filter(|name| name.len() == 64).count(), 2);

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use veilcloud_domain::{
     audit::model::Kind,
     storage::{
-        model::Precondition,
+        model::{Precondition, Version},
         port::{Refusal, Started},
     },
 };
@@ -93,8 +93,8 @@ async fn what_is_kept_in_memory_follows_every_change() {
     let read = || async { catalog.environment(PROJECT, &here).await.unwrap() };
     assert_eq!(read().await, Some(environment()));
     let first = version(1, digest_of(b"1"), 10);
-    shelf.commit(first.clone(), Precondition::First, line(Kind::BlobPut)).await.unwrap().unwrap();
-    assert_eq!(read().await.unwrap().head, Some(first.clone()));
+    let leaf = shelf.commit(first.clone(), Precondition::First, line(Kind::BlobPut)).await.unwrap().ok();
+    assert_eq!(read().await.unwrap().head, Some(Version { log_index: leaf, ..first.clone() }));
     stores.keyrings().rotate(ENVIRONMENT, keyring(2), line(Kind::KeyRotate)).await.unwrap().unwrap().unwrap();
     assert_eq!(read().await.unwrap().epoch, 2);
     let stale = stores.keyrings().rotate(ENVIRONMENT, keyring(2), line(Kind::KeyRotate)).await.unwrap();

@@ -62,7 +62,7 @@ pub async fn furnish(stores: &Embedded) {
 
 /// With this account, its project and environment.
 pub async fn furnish_for(stores: &Embedded, account: Account) {
-    assert!(stores.directory().create_account(account, line(Kind::AccountCreate)).await.unwrap());
+    assert!(stores.directory().create_account(account, vec![line(Kind::AccountCreate)]).await.unwrap());
     let created = stores.catalog().create_project(project(), 10, line(Kind::ProjectCreate)).await.unwrap();
     assert_eq!(created, Written::Done);
     let line = line(Kind::EnvironmentCreate);
@@ -107,6 +107,7 @@ pub fn account() -> Account {
         revocation_epoch: 0,
         quota_bytes: QUOTA,
         created_at_ms: 1_000,
+        key_index: None,
     }
 }
 
@@ -150,6 +151,7 @@ pub fn line(kind: Kind) -> Line {
         environment: Some(ENVIRONMENT),
         version: 0,
         digest: None,
+        by_number: false,
     }
 }
 
@@ -174,6 +176,7 @@ pub fn version(number: u64, digest: Digest, len: u64) -> Version {
         author: ACCOUNT,
         created_at_ms: 6_000,
         deleted: false,
+        log_index: None,
     }
 }
 

@@ -64,5 +64,5 @@ fn json_is_that_of_proto3() {
     assert_eq!(blob["digest"], "AAH7/w==");
     assert_eq!(blob["createdAt"], "2023-11-14T22:13:20.123Z");
     let empty = json(&DynamicMessage::new(method.input.clone())).unwrap();
-    assert_eq!(empty, br#"{"projectId":"","envName":"","version":"0"}"#);
+    assert_eq!(empty, br#"{"projectId":"","envName":"","version":"0","logSize":"0"}"#);
 }

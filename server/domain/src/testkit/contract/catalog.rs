@@ -120,8 +120,10 @@ pub async fn a_deleted_project_takes_its_environments_along(ports: Ports) {
     let spared = new_environment(&ports, other.id, "production").await;
     let counted = ports.catalog.project(app.id).await.expect("the store works").expect("still there");
     assert_eq!(counted.environment_count, 2);
-    let one = version(production.id, 1, b"one");
-    commit(&ports, app.id, &one, crate::storage::model::Precondition::First).await.expect("it is the first");
+    let mut one = version(production.id, 1, b"one");
+    commit(&ports, app.id, &mut one, crate::storage::model::Precondition::First)
+        .await
+        .expect("it is the first");
     let unfinished = upload(alice.id, &production, 10, crate::storage::model::Digest(bytes32()));
     ports.uploads.start(unfinished.clone(), 8).await.expect("the store works");
     assert_eq!(ports.shelf.used_bytes(alice.id).await.expect("the store works"), 13);

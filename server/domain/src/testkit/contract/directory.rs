@@ -5,7 +5,7 @@ use veilcore::{hash::sha256, id::AccountId};
 
 use super::sample::*;
 use crate::{
-    audit::model::{Kind, Trail},
+    audit::model::{Kind, Line, Trail},
     auth::model::{Account, Ending, NewCredentials, NewRecovery},
     page::PageArgs,
     testkit::Ports,
@@ -13,13 +13,13 @@ use crate::{
 
 pub async fn an_email_and_an_id_are_taken_once(ports: Ports) {
     let first = new_account(&ports, "alice@example.org").await;
-    let trail = |account: &Account| line(Trail::Account(account.id), Kind::AccountCreate);
+    let lines = |account: &Account| vec![line(Trail::Account(account.id), Kind::AccountCreate)];
 
     let same_email = account("alice@example.org");
-    let created = ports.directory.create_account(same_email.clone(), trail(&same_email)).await;
+    let created = ports.directory.create_account(same_email.clone(), lines(&same_email)).await;
     assert!(!created.expect("the store works"));
     let same_id = Account { id: first.id, ..account("bob@example.org") };
-    let created = ports.directory.create_account(same_id.clone(), trail(&same_id)).await;
+    let created = ports.directory.create_account(same_id.clone(), lines(&same_id)).await;
     assert!(!created.expect("the store works"));
 
     assert_eq!(ports.directory.account(first.id).await.expect("the store works"), Some(first.clone()));
@@ -60,7 +60,7 @@ pub async fn new_credentials_replace_the_old_and_end_other_sessions(ports: Ports
     let kept = new_session(&ports, alice.id).await;
     let ended = new_session(&ports, alice.id).await;
     let new = NewCredentials { record: vec![8; 192], password_wrap: vec![9; 74], recovery: None };
-    let change = line(Trail::Account(alice.id), Kind::PasswordChange);
+    let change = vec![line(Trail::Account(alice.id), Kind::PasswordChange)];
     let ending = Ending::AllBut(kept.id);
     let hash = sha256(&alice.record);
     let directory = &ports.directory;
@@ -86,7 +86,8 @@ pub async fn a_recovery_replaces_bundle_and_code_and_ends_every_session(ports: P
     let session = new_session(&ports, alice.id).await;
     let recovery = Some(NewRecovery { bundle: vec![10; 185], wrap: vec![11; 74] });
     let new = NewCredentials { record: vec![8; 192], password_wrap: vec![9; 74], recovery };
-    let recover = line(Trail::Account(alice.id), Kind::AccountRecover);
+    let keys = |kind| Line { actor: alice.id, version: 1, ..line(Trail::Directory, kind) };
+    let recover = vec![line(Trail::Account(alice.id), Kind::AccountRecover), keys(Kind::KeyReplace)];
     let hash = sha256(&alice.record);
     let replaced = ports.directory.replace_credentials(alice.id, hash, new, Ending::All, recover).await;
     assert!(replaced.expect("the store works"));
@@ -97,6 +98,9 @@ pub async fn a_recovery_replaces_bundle_and_code_and_ends_every_session(ports: P
     assert_eq!(found.revocation_epoch, alice.revocation_epoch + 1);
     let standing = ports.directory.standing(alice.id, session.id).await.expect("the store works");
     assert!(!standing.is_some_and(|s| s.live));
+    assert_eq!(kinds(&ports, Trail::Account(alice.id)).await.last(), Some(&Kind::AccountRecover));
+    assert_eq!(events(&ports, Trail::Directory).await[0].line, keys(Kind::KeyReplace));
+    assert_eq!(found.key_index, Some(0));
 }
 
 /// Credentials with a record of this byte.
@@ -108,9 +112,9 @@ pub async fn credentials_that_were_replaced_meanwhile_stay(ports: Ports) {
     let alice = new_account(&ports, "alice@example.org").await;
     let session = new_session(&ports, alice.id).await;
     let replace = async |record: &[u8], new| {
-        let line = line(Trail::Account(alice.id), Kind::PasswordChange);
+        let lines = vec![line(Trail::Account(alice.id), Kind::PasswordChange)];
         let ending = Ending::AllBut(session.id);
-        let replaced = ports.directory.replace_credentials(alice.id, sha256(record), new, ending, line);
+        let replaced = ports.directory.replace_credentials(alice.id, sha256(record), new, ending, lines);
         replaced.await.expect("the store works")
     };
     assert!(replace(&alice.record, credentials(8)).await);
@@ -133,10 +137,10 @@ pub async fn an_ended_session_does_not_change_the_password(ports: Ports) {
     let end = line(Trail::Account(alice.id), Kind::SessionEnd);
     ports.directory.end_sessions(alice.id, Ending::One(ended.id), end).await.expect("the store works");
     for session in [ended.id, others.id] {
-        let line = line(Trail::Account(alice.id), Kind::PasswordChange);
+        let lines = vec![line(Trail::Account(alice.id), Kind::PasswordChange)];
         let (hash, ending) = (sha256(&alice.record), Ending::AllBut(session));
         let replaced =
-            ports.directory.replace_credentials(alice.id, hash, credentials(8), ending, line).await;
+            ports.directory.replace_credentials(alice.id, hash, credentials(8), ending, lines).await;
         assert!(!replaced.expect("the store works"));
     }
     assert_eq!(ports.directory.account(alice.id).await.expect("the store works"), Some(alice.clone()));
@@ -150,8 +154,8 @@ pub async fn of_many_replacements_of_one_record_one_wins(ports: Ports) {
     for _ in 0..WRITERS {
         let (directory, id, hash) = (ports.directory.clone(), alice.id, sha256(&alice.record));
         race.spawn(async move {
-            let line = line(Trail::Account(id), Kind::AccountRecover);
-            let replaced = directory.replace_credentials(id, hash, credentials(8), Ending::All, line).await;
+            let lines = vec![line(Trail::Account(id), Kind::AccountRecover)];
+            let replaced = directory.replace_credentials(id, hash, credentials(8), Ending::All, lines).await;
             replaced.expect("the store works")
         });
     }
@@ -162,8 +166,8 @@ pub async fn of_many_replacements_of_one_record_one_wins(ports: Ports) {
 pub async fn a_deleted_account_takes_everything_along(ports: Ports) {
     let (alice, project, environment) = place(&ports).await;
     let session = new_session(&ports, alice.id).await;
-    let one = version(environment.id, 1, b"one");
-    commit(&ports, project.id, &one, crate::storage::model::Precondition::First)
+    let mut one = version(environment.id, 1, b"one");
+    commit(&ports, project.id, &mut one, crate::storage::model::Precondition::First)
         .await
         .expect("it is the first");
     let unfinished = upload(alice.id, &environment, 10, crate::storage::model::Digest(bytes32()));
@@ -171,7 +175,7 @@ pub async fn a_deleted_account_takes_everything_along(ports: Ports) {
     let other = new_account(&ports, "bob@example.org").await;
     let others = new_project(&ports, other.id, "app").await;
 
-    let delete = line(Trail::Account(alice.id), Kind::AccountDelete);
+    let delete = vec![line(Trail::Account(alice.id), Kind::AccountDelete)];
     assert!(ports.directory.delete_account(alice.id, delete.clone()).await.expect("the store works"));
     assert_eq!(ports.directory.account(alice.id).await.expect("the store works"), None);
     assert_eq!(ports.directory.account_by_email(&alice.email).await.expect("the store works"), None);
@@ -200,8 +204,8 @@ pub async fn of_many_registrations_of_one_email_one_wins(ports: Ports) {
         let directory = ports.directory.clone();
         race.spawn(async move {
             let account = account("alice@example.org");
-            let line = line(Trail::Account(account.id), Kind::AccountCreate);
-            directory.create_account(account, line).await.expect("the store works")
+            let lines = vec![line(Trail::Account(account.id), Kind::AccountCreate)];
+            directory.create_account(account, lines).await.expect("the store works")
         });
     }
     let won = race.join_all().await;

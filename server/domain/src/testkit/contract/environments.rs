@@ -92,10 +92,10 @@ pub async fn environments_are_paged_by_name_at_every_size(ports: Ports) {
 
 pub async fn an_environment_shows_its_head_and_its_origin(ports: Ports) {
     let (_, app, source) = place(&ports).await;
-    let one = version(source.id, 1, b"one");
-    commit(&ports, app.id, &one, Precondition::First).await.expect("it is the first");
-    let two = version(source.id, 2, b"two");
-    commit(&ports, app.id, &two, Precondition::Match(one.etag())).await.expect("it is the second");
+    let mut one = version(source.id, 1, b"one");
+    commit(&ports, app.id, &mut one, Precondition::First).await.expect("it is the first");
+    let mut two = version(source.id, 2, b"two");
+    commit(&ports, app.id, &mut two, Precondition::Match(one.etag())).await.expect("it is the second");
     let origin = Origin { environment: source.id, version: 1 };
     let clone = Environment { cloned_from: Some(origin), ..environment(app.id, "clone") };
     assert_eq!(create(&ports, &clone, ENVIRONMENTS_MAX).await, Written::Done);
@@ -111,8 +111,8 @@ pub async fn an_environment_shows_its_head_and_its_origin(ports: Ports) {
 
 pub async fn a_deleted_environment_takes_its_versions_along(ports: Ports) {
     let (alice, app, production) = place(&ports).await;
-    let one = version(production.id, 1, b"one");
-    commit(&ports, app.id, &one, Precondition::First).await.expect("it is the first");
+    let mut one = version(production.id, 1, b"one");
+    commit(&ports, app.id, &mut one, Precondition::First).await.expect("it is the first");
     let unfinished = upload(alice.id, &production, 10, crate::storage::model::Digest(bytes32()));
     ports.uploads.start(unfinished.clone(), 8).await.expect("the store works");
     let delete = line(Trail::Project(app.id), Kind::EnvironmentDelete);
@@ -127,8 +127,8 @@ pub async fn a_deleted_environment_takes_its_versions_along(ports: Ports) {
     assert_eq!(ports.shelf.used_bytes(alice.id).await.expect("the store works"), 0);
     assert_eq!(ports.shelf.referenced(&[one.digest]).await.expect("the store works"), []);
     let again = new_environment(&ports, app.id, "production").await;
-    let first = version(again.id, 1, b"one");
-    commit(&ports, app.id, &first, Precondition::First).await.expect("numbering begins anew");
+    let mut first = version(again.id, 1, b"one");
+    commit(&ports, app.id, &mut first, Precondition::First).await.expect("numbering begins anew");
     let counted = ports.catalog.project(app.id).await.expect("the store works").expect("still there");
     assert_eq!(counted.environment_count, 1);
 }

@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod directory;
 pub mod environments;
 pub mod keyrings;
+pub mod logs;
 pub mod meter;
 pub mod nullifiers;
 pub mod outbox;
@@ -45,6 +46,7 @@ macro_rules! contract_tests {
         $crate::contract_tests!(staging, $fresh);
         $crate::contract_tests!(uploads, $fresh);
         $crate::contract_tests!(outbox, $fresh);
+        $crate::contract_tests!(logs, $fresh);
     };
     (directory, $fresh:ident) => { $crate::contract_tests! { @suite directory, $fresh, [
         an_email_and_an_id_are_taken_once,
@@ -174,10 +176,27 @@ macro_rules! contract_tests {
     (outbox, $fresh:ident) => { $crate::contract_tests! { @suite outbox, $fresh, [
         every_change_leaves_one_line_in_order,
         a_change_that_was_refused_leaves_none,
-        events_are_paged_at_every_size,
+        lines_are_given_from_any_index_at_every_limit,
+        a_line_of_no_change_is_recorded_after_those_before_it,
+        trails_with_lines_are_listed_in_order_at_every_size,
+        a_change_writes_its_lines_to_every_trail_or_to_none,
         trails_are_numbered_apart,
         lines_of_many_writers_are_dense,
         a_trail_outlives_what_it_tells_of,
+    ] } };
+    (logs, $fresh:ident) => { $crate::contract_tests! { @suite logs, $fresh, [
+        what_is_staged_is_not_seen_before_it_is_committed,
+        entries_hashes_and_heads_come_back_as_they_were_committed,
+        batches_of_many_logs_do_not_mix,
+        a_fenced_sequencer_commits_nothing,
+        every_fence_gives_a_greater_epoch,
+        a_batch_from_where_a_log_is_not_changes_no_log,
+        a_batch_staged_later_takes_the_place_of_the_one_before,
+        lines_leave_the_outbox_with_the_commit_and_numbering_goes_on,
+        a_version_says_where_its_line_is_after_the_line_has_left,
+        what_is_shown_never_goes_back,
+        what_a_log_does_not_have_is_not_given,
+        logs_are_listed_in_order_at_every_size,
     ] } };
     (@suite $suite:ident, $fresh:ident, [$($test:ident),* $(,)?]) => {
         mod $suite {
@@ -213,6 +232,7 @@ mod tests {
             include_str!("directory.rs"),
             include_str!("environments.rs"),
             include_str!("keyrings.rs"),
+            include_str!("logs.rs"),
             include_str!("meter.rs"),
             include_str!("nullifiers.rs"),
             include_str!("outbox.rs"),

@@ -5,7 +5,6 @@ use tokio::task::JoinSet;
 use super::sample::*;
 use crate::{
     audit::model::{Kind, Line, Trail},
-    page::PageArgs,
     storage::model::Precondition,
     testkit::Ports,
 };
@@ -22,7 +21,7 @@ pub async fn every_change_leaves_one_line_in_order(ports: Ports) {
         ..line(Trail::Project(app.id), Kind::BlobPut)
     };
     let committed = ports.shelf.commit(one, Precondition::First, put.clone()).await.expect("the store works");
-    assert_eq!(committed, Ok(()));
+    assert_eq!(committed, Ok(2));
     let events = events(&ports, Trail::Project(app.id)).await;
     assert_eq!(events.iter().map(|e| e.index).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(events[2].line, put);
@@ -34,32 +33,84 @@ pub async fn a_change_that_was_refused_leaves_none(ports: Ports) {
     let (_, app, production) = place(&ports).await;
     let before = events(&ports, Trail::Project(app.id)).await;
     let stale = Precondition::Match(version(production.id, 9, b"x").etag());
-    assert!(commit(&ports, app.id, &version(production.id, 10, b"y"), stale).await.is_err());
+    assert!(commit(&ports, app.id, &mut version(production.id, 10, b"y"), stale).await.is_err());
     assert_eq!(events(&ports, Trail::Project(app.id)).await, before);
 }
 
-pub async fn events_are_paged_at_every_size(ports: Ports) {
+pub async fn lines_are_given_from_any_index_at_every_limit(ports: Ports) {
     const COUNT: u64 = 6;
     let alice = new_account(&ports, "alice@example.org").await;
     for n in 1..COUNT {
         let update = Line { version: n, ..line(Trail::Account(alice.id), Kind::AccountUpdate) };
         ports.directory.rename_account(alice.id, format!("{n}"), update).await.expect("the store works");
     }
-    for size in 1..=COUNT as usize + 1 {
-        let (mut found, mut after) = (Vec::new(), None);
+    for first in 0..=COUNT + 1 {
+        for limit in 0..=COUNT as usize + 1 {
+            let found = ports.outbox.pending(Trail::Account(alice.id), first, limit).await;
+            let found: Vec<_> =
+                found.expect("the store works").iter().map(|e| (e.index, e.line.version)).collect();
+            let expected: Vec<_> = (first..COUNT).map(|n| (n, n)).take(limit).collect();
+            assert_eq!(found, expected, "from {first}, at most {limit}");
+        }
+    }
+}
+
+pub async fn a_line_of_no_change_is_recorded_after_those_before_it(ports: Ports) {
+    let (alice, app, production) = place(&ports).await;
+    let read = Line {
+        actor: alice.id,
+        environment: Some(production.id),
+        version: 3,
+        digest: Some(bytes32()),
+        by_number: true,
+        ..line(Trail::Project(app.id), Kind::BlobRead)
+    };
+    assert_eq!(ports.outbox.record(read.clone()).await.expect("the store works"), 2);
+    assert_eq!(ports.outbox.record(read.clone()).await.expect("the store works"), 3);
+    let events = events(&ports, Trail::Project(app.id)).await;
+    assert_eq!(events[1].line.kind, Kind::EnvironmentCreate);
+    assert_eq!(events[2..].iter().map(|e| (e.index, &e.line)).collect::<Vec<_>>(), [(2, &read), (3, &read)]);
+}
+
+pub async fn trails_with_lines_are_listed_in_order_at_every_size(ports: Ports) {
+    let (alice, app, _) = place(&ports).await;
+    ports.outbox.record(line(Trail::Directory, Kind::LogKey)).await.expect("the store works");
+    let mut expected = vec![Trail::Account(alice.id), Trail::Project(app.id), Trail::Directory];
+    expected.sort();
+    for limit in 1..=4 {
+        let (mut found, mut after) = (Vec::<Trail>::new(), None);
         loop {
-            let page = ports.outbox.events(Trail::Account(alice.id), PageArgs { after, size }).await;
-            let page = page.expect("the store works");
-            assert!(page.items.len() <= size && !page.items.is_empty(), "size {size}");
-            found.extend(page.items.iter().map(|e| (e.index, e.line.version)));
-            after = page.next;
-            if after.is_none() {
+            let page = ports.outbox.waiting(after, limit).await.expect("the store works");
+            assert!(page.len() <= limit);
+            found.extend(&page);
+            after = page.last().copied();
+            if page.len() < limit {
                 break;
             }
-            assert_eq!(after, found.last().map(|(index, _)| *index), "size {size}");
         }
-        assert_eq!(found, (0..COUNT).map(|n| (n, n)).collect::<Vec<_>>(), "size {size}");
+        assert_eq!(found, expected, "{limit} at a time");
     }
+}
+
+pub async fn a_change_writes_its_lines_to_every_trail_or_to_none(ports: Ports) {
+    let alice = account("alice@example.org");
+    let keys =
+        |kind| Line { actor: alice.id, version: 1, digest: Some([7; 32]), ..line(Trail::Directory, kind) };
+    let own = |kind| line(Trail::Account(alice.id), kind);
+    let lines = vec![own(Kind::AccountCreate), keys(Kind::KeyPublish)];
+    assert!(ports.directory.create_account(alice.clone(), lines.clone()).await.expect("the store works"));
+    assert!(!ports.directory.create_account(alice.clone(), lines).await.expect("the store works"));
+    assert_eq!(kinds(&ports, Trail::Account(alice.id)).await, [Kind::AccountCreate]);
+    assert_eq!(kinds(&ports, Trail::Directory).await, [Kind::KeyPublish]);
+    let found = ports.directory.account(alice.id).await.expect("the store works");
+    assert_eq!(found.and_then(|account| account.key_index), Some(0));
+    let lines = vec![own(Kind::AccountDelete), keys(Kind::KeyRevoke)];
+    assert!(ports.directory.delete_account(alice.id, lines.clone()).await.expect("the store works"));
+    assert!(!ports.directory.delete_account(alice.id, lines).await.expect("the store works"));
+    assert_eq!(kinds(&ports, Trail::Account(alice.id)).await, [Kind::AccountCreate, Kind::AccountDelete]);
+    let directory = events(&ports, Trail::Directory).await;
+    assert_eq!(directory[1].line, keys(Kind::KeyRevoke));
+    assert_eq!(directory.len(), 2);
 }
 
 pub async fn trails_are_numbered_apart(ports: Ports) {
@@ -100,7 +151,7 @@ pub async fn a_trail_outlives_what_it_tells_of(ports: Ports) {
     let (alice, app, _) = place(&ports).await;
     let delete = line(Trail::Project(app.id), Kind::ProjectDelete);
     assert!(ports.catalog.delete_project(app.id, delete).await.expect("the store works"));
-    let delete = line(Trail::Account(alice.id), Kind::AccountDelete);
+    let delete = vec![line(Trail::Account(alice.id), Kind::AccountDelete)];
     assert!(ports.directory.delete_account(alice.id, delete).await.expect("the store works"));
     let expected = [Kind::ProjectCreate, Kind::EnvironmentCreate, Kind::ProjectDelete];
     assert_eq!(kinds(&ports, Trail::Project(app.id)).await, expected);

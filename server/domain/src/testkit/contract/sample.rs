@@ -11,7 +11,6 @@ use crate::{
     audit::model::{Event, Kind, Line, Trail},
     auth::model::{Account, SESSIONS_MAX, Session, Tier},
     name::Name,
-    page::PageArgs,
     projects::{
         model::{ENVIRONMENTS_MAX, Environment, Keyring, PROJECTS_MAX, Project},
         port::Written,
@@ -48,7 +47,7 @@ pub(super) fn name(text: &str) -> Name {
 
 pub(super) fn line(trail: Trail, kind: Kind) -> Line {
     let actor = AccountId::from_bytes([9; 16]);
-    Line { trail, kind, actor, at_ms: NOW_MS, environment: None, version: 0, digest: None }
+    Line { trail, kind, actor, at_ms: NOW_MS, environment: None, version: 0, digest: None, by_number: false }
 }
 
 pub(super) fn account(email: &str) -> Account {
@@ -64,6 +63,7 @@ pub(super) fn account(email: &str) -> Account {
         revocation_epoch: 0,
         quota_bytes: QUOTA_BYTES,
         created_at_ms: NOW_MS,
+        key_index: None,
     }
 }
 
@@ -89,6 +89,7 @@ pub(super) fn version(environment: EnvironmentId, number: u64, content: &[u8]) -
         author: AccountId::from_bytes([9; 16]),
         created_at_ms: NOW_MS,
         deleted: false,
+        log_index: None,
     }
 }
 
@@ -109,8 +110,8 @@ pub(super) fn upload(account: AccountId, environment: &Environment, len: u64, di
 
 pub(super) async fn new_account(ports: &Ports, email: &str) -> Account {
     let account = account(email);
-    let line = line(Trail::Account(account.id), Kind::AccountCreate);
-    assert!(ports.directory.create_account(account.clone(), line).await.expect("the store works"));
+    let lines = vec![line(Trail::Account(account.id), Kind::AccountCreate)];
+    assert!(ports.directory.create_account(account.clone(), lines).await.expect("the store works"));
     account
 }
 
@@ -174,20 +175,22 @@ pub(super) async fn place(ports: &Ports) -> (Account, Project, Environment) {
     (account, project, environment)
 }
 
-/// Commits to an environment of this project.
+/// Commits to an environment of this project; the version then says where its line is, as every read will.
 pub(super) async fn commit(
     ports: &Ports,
     project: ProjectId,
-    version: &Version,
+    version: &mut Version,
     precondition: Precondition,
 ) -> Result<(), Refusal> {
     let line = Line { version: version.number, ..line(Trail::Project(project), Kind::BlobPut) };
-    ports.shelf.commit(version.clone(), precondition, line).await.expect("the store works")
+    let committed = ports.shelf.commit(version.clone(), precondition, line).await.expect("the store works");
+    version.log_index = committed.as_ref().ok().copied();
+    committed.map(drop)
 }
 
+/// All lines of a trail: no sequencer runs here, so none has left the outbox.
 pub(super) async fn events(ports: &Ports, trail: Trail) -> Vec<Event> {
-    let page = ports.outbox.events(trail, PageArgs { after: None, size: 1000 }).await;
-    page.expect("the store works").items
+    ports.outbox.pending(trail, 0, 1000).await.expect("the store works")
 }
 
 pub(super) async fn kinds(ports: &Ports, trail: Trail) -> Vec<Kind> {

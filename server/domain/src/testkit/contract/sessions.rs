@@ -45,7 +45,7 @@ pub async fn a_session_is_opened_only_for_the_record_it_was_proven_against(ports
     let change = line(Trail::Account(alice.id), Kind::PasswordChange);
     let ending = Ending::AllBut(first.id);
     let hash = sha256(&alice.record);
-    let replaced = ports.directory.replace_credentials(alice.id, hash, new, ending, change).await;
+    let replaced = ports.directory.replace_credentials(alice.id, hash, new, ending, vec![change]).await;
     assert!(replaced.expect("the store works"));
     let lines = kinds(&ports, Trail::Account(alice.id)).await;
 
@@ -172,7 +172,7 @@ pub async fn the_same_trade_again_gives_the_same_and_changes_nothing(ports: Port
     assert_eq!(late, Rotation::Unknown);
     rotate(&ports, next, later, NOW_MS).await;
     let reused = rotate(&ports, session.refresh_hash, next, NOW_MS).await;
-    assert_eq!(reused, Rotation::Reused(session.id));
+    assert_eq!(reused, Rotation::Reused { session: session.id, account: alice.id });
     assert!(!is_live(&ports, &session).await);
     assert_eq!(rotate(&ports, next, later, NOW_MS).await, Rotation::Unknown);
 }
@@ -197,7 +197,7 @@ pub async fn a_token_used_twice_revokes_its_session_only(ports: Ports) {
     let next = bytes32();
     rotate(&ports, stolen.refresh_hash, next, NOW_MS).await;
     let again = rotate(&ports, stolen.refresh_hash, bytes32(), NOW_MS).await;
-    assert_eq!(again, Rotation::Reused(stolen.id));
+    assert_eq!(again, Rotation::Reused { session: stolen.id, account: alice.id });
     assert!(!is_live(&ports, &stolen).await);
     assert!(is_live(&ports, &other).await);
     // The token that came from the first trade is worth nothing now.
@@ -242,7 +242,7 @@ pub async fn of_many_trades_of_one_token_one_wins(ports: Ports) {
     }
     let outcomes = race.join_all().await;
     let won = outcomes.iter().filter(|o| matches!(o, Rotation::Rotated(_))).count();
-    let reused = outcomes.iter().filter(|o| matches!(o, Rotation::Reused(_))).count();
+    let reused = outcomes.iter().filter(|o| matches!(o, Rotation::Reused { .. })).count();
     assert_eq!((won, reused), (1, 1));
     assert!(!is_live(&ports, &session).await);
 }

@@ -1,22 +1,40 @@
+use std::ops::Bound;
+
 use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
     audit::{
-        model::{Event, Trail},
+        model::{Event, Line, Trail},
         port::Outbox,
     },
-    page::{Page, PageArgs},
     store::StoreError,
 };
 
 #[async_trait]
 impl Outbox for MemoryStore {
-    async fn events(&self, trail: Trail, page: PageArgs<u64>) -> Result<Page<Event, u64>, StoreError> {
-        let state = self.begin("events")?;
-        let lines = state.trails.get(&trail).map_or(&[][..], |lines| lines);
-        let events = (0u64..).zip(lines).filter(|(index, _)| page.after.is_none_or(|after| *index > after));
-        let events = events.map(|(index, line)| Event { index, line: line.clone() });
-        Ok(Page::cut(events.take(page.size + 1).collect(), page.size, |event| event.index))
+    async fn record(&self, line: Line) -> Result<u64, StoreError> {
+        Ok(self.begin("record")?.log(line))
+    }
+
+    async fn pending(&self, trail: Trail, first: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let state = self.begin("pending")?;
+        let Some(lines) = state.outbox.get(&trail) else { return Ok(Vec::new()) };
+        let found = lines.range(first..).take(limit);
+        let events: Vec<_> = found.map(|(index, line)| Event { index: *index, line: line.clone() }).collect();
+        match (first..).zip(&events).find(|(expected, event)| *expected != event.index) {
+            Some((expected, _)) => Err(StoreError::Damaged {
+                store: "memory",
+                cause: format!("line {expected} of {trail} is missing"),
+            }),
+            None => Ok(events),
+        }
+    }
+
+    async fn waiting(&self, after: Option<Trail>, limit: usize) -> Result<Vec<Trail>, StoreError> {
+        let state = self.begin("waiting")?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let trails = state.outbox.range((from, Bound::Unbounded)).filter(|(_, lines)| !lines.is_empty());
+        Ok(trails.map(|(trail, _)| *trail).take(limit).collect())
     }
 }

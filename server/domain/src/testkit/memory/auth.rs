@@ -18,12 +18,12 @@ use crate::{
 
 #[async_trait]
 impl Directory for MemoryStore {
-    async fn create_account(&self, account: Account, line: Line) -> Result<bool, StoreError> {
+    async fn create_account(&self, account: Account, lines: Vec<Line>) -> Result<bool, StoreError> {
         let mut state = self.begin("create_account")?;
         let taken = state.accounts.values().any(|a| a.email == account.email || a.id == account.id);
         if !taken {
-            state.accounts.insert(account.id, account);
-            state.log(line);
+            let key_index = state.log_all(lines);
+            state.accounts.insert(account.id, Account { key_index, ..account });
         }
         Ok(!taken)
     }
@@ -55,7 +55,7 @@ impl Directory for MemoryStore {
         record_hash: [u8; 32],
         new: NewCredentials,
         ending: Ending,
-        line: Line,
+        lines: Vec<Line>,
     ) -> Result<bool, StoreError> {
         let mut state = self.begin("replace_credentials")?;
         if let Ending::AllBut(session) = ending
@@ -72,11 +72,14 @@ impl Directory for MemoryStore {
             account.recovery_wrap = recovery.wrap;
         }
         state.end(id, ending);
-        state.log(line);
+        let key_index = state.log_all(lines);
+        if let Some(account) = state.accounts.get_mut(&id) {
+            account.key_index = key_index.or(account.key_index);
+        }
         Ok(true)
     }
 
-    async fn delete_account(&self, id: AccountId, line: Line) -> Result<bool, StoreError> {
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError> {
         let mut state = self.begin("delete_account")?;
         if state.accounts.remove(&id).is_none() {
             return Ok(false);
@@ -87,7 +90,7 @@ impl Directory for MemoryStore {
             state.remove_project(project);
         }
         state.uploads.retain(|_, upload| upload.account != id);
-        state.log(line);
+        state.log_all(lines);
         Ok(true)
     }
 
@@ -138,9 +141,9 @@ impl Directory for MemoryStore {
         }
         if row.session.refresh_hash != old {
             row.live = false;
-            let id = row.session.id;
+            let session = row.session.id;
             state.log(Line { kind: Kind::SessionReuse, ..line });
-            return Ok(Rotation::Reused(id));
+            return Ok(Rotation::Reused { session, account });
         }
         if new_is_known {
             return Ok(Rotation::Unknown);

@@ -4,6 +4,7 @@
 mod audit;
 mod auth;
 mod limits;
+mod logs;
 mod projects;
 mod storage;
 
@@ -31,11 +32,14 @@ use crate::{
 /// Most half-finished protocol runs that are kept.
 pub const ATTEMPTS_MAX: usize = 10_000;
 
+pub use logs::StoredLog;
+
 /// A store in memory that implements every port. Clones share the state.
 #[derive(Clone)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     faults: Arc<Mutex<VecDeque<(&'static str, StoreError)>>>,
+    lost_answers: Arc<Mutex<VecDeque<&'static str>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,7 +55,8 @@ struct State {
     uploads: BTreeMap<UploadId, Upload>,
     staged: BTreeMap<UploadId, Vec<u8>>,
     blobs: BTreeMap<Digest, Blob>,
-    trails: BTreeMap<Trail, Vec<Line>>,
+    outbox: BTreeMap<Trail, BTreeMap<u64, Line>>,
+    logs: logs::Logs,
     nullifiers: HashMap<Nullifier, u64>,
     windows: HashMap<(String, Window), limits::Used>,
     replies: HashMap<RequestKey, limits::Reply>,
@@ -71,7 +76,7 @@ struct Blob {
 impl MemoryStore {
     /// An empty store. The clock says when blobs are stored.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), faults: Arc::default(), clock }
+        Self { state: Arc::default(), faults: Arc::default(), lost_answers: Arc::default(), clock }
     }
 
     /// Makes the next call of the port method with this name fail as unavailable, changing nothing. Calls add up.
@@ -85,6 +90,12 @@ impl MemoryStore {
     /// Makes the next call of the port method with this name fail because there is no room.
     pub fn fill_next(&self, method: &'static str) {
         self.fault_next(method, StoreError::Full { store: "memory" });
+    }
+
+    /// Makes the next call of the port method with this name do its work and then fail, as one whose answer is lost.
+    /// Only for `commit_log`.
+    pub fn lose_answer(&self, method: &'static str) {
+        self.lost_answers.lock().unwrap_or_else(PoisonError::into_inner).push_back(method);
     }
 
     fn fault_next(&self, method: &'static str, error: StoreError) {
@@ -110,14 +121,41 @@ impl MemoryStore {
         }
     }
 
+    /// Fails a call that did its work, if it was asked to.
+    fn end(&self, method: &'static str) -> Result<(), StoreError> {
+        let mut lost = self.lost_answers.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.iter().position(|name| *name == method).and_then(|at| lost.remove(at)) {
+            Some(_) => {
+                Err(StoreError::Unavailable { store: "memory", cause: "the answer is lost".to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn log(&mut self, line: Line) {
-        self.trails.entry(line.trail).or_default().push(line);
+    /// Writes a line into the outbox and gives its index: after the last one there, or after the log's.
+    fn log(&mut self, line: Line) -> u64 {
+        let size = self.logs.size(line.trail);
+        let lines = self.outbox.entry(line.trail).or_default();
+        let index = lines.last_key_value().map_or(size, |(last, _)| last + 1);
+        lines.insert(index, line);
+        index
+    }
+
+    /// Writes the lines; gives the index of the directory's, if there is one.
+    fn log_all(&mut self, lines: Vec<Line>) -> Option<u64> {
+        let mut key_index = None;
+        for line in lines {
+            let in_directory = line.trail == Trail::Directory;
+            let index = self.log(line);
+            key_index = if in_directory { Some(index) } else { key_index };
+        }
+        key_index
     }
 
     fn head(&self, environment: EnvironmentId) -> Option<&Version> {

@@ -26,7 +26,7 @@ impl Shelf for MemoryStore {
         version: Version,
         precondition: Precondition,
         line: Line,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<u64, Refusal>, StoreError> {
         let mut state = self.begin("commit")?;
         let id = version.environment;
         let (Some(environment), Some(owner)) = (state.environments.get(&id), state.owner_of(id)) else {
@@ -52,9 +52,10 @@ impl Shelf for MemoryStore {
         if used_bytes.saturating_sub(reserved).saturating_add(version.len) > quota_bytes {
             return Ok(Err(Refusal::Quota { quota_bytes, used_bytes }));
         }
+        let index = state.log(line);
+        let version = Version { log_index: Some(index), ..version };
         state.versions.insert((id, version.number), version);
-        state.log(line);
-        Ok(Ok(()))
+        Ok(Ok(index))
     }
 
     async fn version(
@@ -86,7 +87,7 @@ impl Shelf for MemoryStore {
         environment: EnvironmentId,
         etag: Etag,
         line: Line,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<u64, Refusal>, StoreError> {
         let mut state = self.begin("delete_content")?;
         if !state.environments.contains_key(&environment) {
             return Ok(Err(Refusal::Gone));
@@ -98,8 +99,7 @@ impl Shelf for MemoryStore {
         for (_, version) in state.versions.range_mut((environment, 0)..=(environment, u64::MAX)) {
             version.deleted = true;
         }
-        state.log(line);
-        Ok(Ok(()))
+        Ok(Ok(state.log(line)))
     }
 
     async fn used_bytes(&self, owner: AccountId) -> Result<u64, StoreError> {

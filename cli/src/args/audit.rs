@@ -1,0 +1,198 @@
+//! Arguments of the audit commands.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Read, prove, export and watch a project's log
+///
+/// Every event of a project is a leaf of a log that only grows. What these commands show was checked against a checkpoint
+/// that the log's key signed, and that continues the one this machine saw before.
+#[derive(Args)]
+#[command(before_help = "\
+Examples:
+  veilcloud audit list my-app
+  veilcloud audit proof my-app 17 > e17.tlog-proof
+  veilcloud audit policy my-app > policy.txt
+  veilcloud audit verify e17.tlog-proof --policy policy.txt
+  veilcloud audit export my-app --format bundle --output ./my-app.log
+  veilcloud audit monitor my-app --interval 1m
+")]
+pub struct Audit {
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// List the events of a project, oldest first
+    #[command(
+        before_help = "Examples:\n  veilcloud audit list my-app\n  veilcloud audit list my-app --json\n"
+    )]
+    List {
+        /// Project
+        project: String,
+    },
+    /// Print the proof of one event, for anyone to check without a server
+    ///
+    /// The proof is a c2sp.org/tlog-proof file: the event, its path to the root, and the signed checkpoint.
+    #[command(before_help = "\
+Examples:
+  veilcloud audit proof my-app 17 > e17.tlog-proof
+  veilcloud audit proof my-app 17 --json
+")]
+    Proof {
+        /// Project
+        project: String,
+        /// Place of the event in the log, as `audit list` shows it
+        index: u64,
+    },
+    /// Check a proof file, or an exported log, without a network
+    ///
+    /// Says what was proven, with the event. Without --policy a proof is held against what this machine keeps of the
+    /// server from the first contact, and a folder against the policy in it.
+    #[command(before_help = "\
+Examples:
+  veilcloud audit verify e17.tlog-proof --policy policy.txt
+  veilcloud audit verify - < e17.tlog-proof
+  veilcloud audit verify ./my-app.log --policy policy.txt --json
+")]
+    Verify {
+        /// Proof file, folder of `audit export --format bundle`, or - for standard input
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// What to trust: a c2sp.org/tlog-policy text
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Export the whole log: as text, or as a folder that outside tools verify
+    ///
+    /// `--output` says where to: a file, or a folder for the form `bundle`, which it needs; - is standard output. A bundle
+    /// holds `checkpoint`, `tile/...` (c2sp.org/tlog-tiles), `key.vkey` and `policy.txt`. One that is there is brought up
+    /// to date; an interrupted export goes on where it stopped.
+    #[command(before_help = "\
+Examples:
+  veilcloud audit export my-app --format ndjson > events.ndjson
+  veilcloud audit export my-app --format json --output events.json
+  veilcloud audit export my-app --format bundle --output ./my-app.log
+")]
+    Export {
+        /// Project
+        project: String,
+        /// What to write: one array, one event a line, or the log itself
+        #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
+        format: ExportFormat,
+    },
+    /// Watch a log: check that it only grows, and tell what should not be there
+    ///
+    /// Reads every entry and checks that versions are dense, epochs rise, and reads name the newest version; follows the
+    /// directory of keys, too. A log that forks or goes back is told with both signed checkpoints, which are kept as
+    /// evidence. Without --once it goes on until it is interrupted. With --once it ends with 8 when it found something.
+    #[command(before_help = "\
+Examples:
+  veilcloud audit monitor my-app
+  veilcloud audit monitor my-app --interval 1m --json >> monitor.ndjson
+  veilcloud audit monitor my-app --once
+")]
+    Monitor {
+        /// Project
+        project: String,
+        /// How long to wait between two looks: a number and s, m or h
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+        interval: Duration,
+        /// Look once
+        #[arg(long)]
+        once: bool,
+        /// Folder for evidence [default: evidence in the config folder]
+        #[arg(long, value_name = "DIR")]
+        evidence: Option<PathBuf>,
+    },
+    /// Check every byte of an exported log, without a network
+    ///
+    /// Names the first bad file and byte, and ends with 8 when there is one.
+    #[command(before_help = "\
+Examples:
+  veilcloud audit fsck ./my-app.log
+  veilcloud audit fsck ./my-app.log --policy policy.txt --json
+")]
+    Fsck {
+        /// Folder of `audit export --format bundle`
+        dir: PathBuf,
+        /// What to trust, instead of the policy in the folder: a c2sp.org/tlog-policy text
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Make a token with which outside tools read a project's log, and print it with the log's address
+    #[command(before_help = "\
+Examples:
+  veilcloud audit token my-app
+  veilcloud audit token my-app --ttl 10m --json
+")]
+    Token {
+        /// Project
+        project: String,
+        /// How long it is good, at most 24h: a number and s, m or h
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+        ttl: Duration,
+    },
+    /// Print what a verifier of a project's log has to trust: a c2sp.org/tlog-policy text
+    ///
+    /// Made from what this machine keeps of the server from the first contact, not from what the server says now.
+    #[command(before_help = "\
+Examples:
+  veilcloud audit policy my-app > policy.txt
+")]
+    Policy {
+        /// Project
+        project: String,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Json,
+    Ndjson,
+    Bundle,
+}
+
+/// A number and a unit, e.g. `10s`.
+fn time(text: &str) -> Result<Duration, String> {
+    let refused = || format!("{text:?} is not a number of 1 or more and s, m or h, for example 10s");
+    let split = text.find(|mark: char| !mark.is_ascii_digit()).ok_or_else(refused)?;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(refused()),
+    };
+    let number = number.parse::<u64>().ok().filter(|number| *number > 0);
+    number.and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs).ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        for (text, seconds) in [("1s", 1), ("10s", 10), ("5m", 300), ("24h", 86_400)] {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in [
+            "",
+            "s",
+            "10",
+            "0s",
+            "-1s",
+            "1.5h",
+            "1d",
+            "1 s",
+            "99999999999999999999h",
+            "18446744073709551615h",
+        ] {
+            assert!(time(bad).is_err(), "{bad:?}");
+        }
+    }
+}

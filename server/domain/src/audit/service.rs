@@ -1,0 +1,160 @@
+//! The audit area's readers: events, proofs, files, keys, tokens. Each says who may.
+
+use std::sync::Arc;
+
+use veilcore::id::AccountId;
+use veilsign::capability::Actions;
+
+use super::{
+    error::AuditError,
+    file::LogFile,
+    model::{Event, Trail},
+    reader::{LogReader, Proof, Published},
+    signer::LogKeys,
+    token::{LogTokenKey, TTL_S_DEFAULT, TTL_S_MAX},
+};
+use crate::{
+    auth::{Caller, port::Directory},
+    clock::Clock,
+    page::{Page, PageArgs},
+    projects::ProjectAccess,
+};
+
+/// What a caller is told of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDescription {
+    /// The log's name.
+    pub origin: String,
+    /// Its verifier keys as text, newest first.
+    pub keys: Vec<String>,
+    /// The policy text: log keys, witnesses, quorum.
+    pub policy: String,
+    /// What is shown now.
+    pub published: Option<Published>,
+}
+
+/// The logs' readers.
+pub struct Audit {
+    reader: Arc<LogReader>,
+    directory: Arc<dyn Directory>,
+    keys: Arc<LogKeys>,
+    tokens: LogTokenKey,
+    clock: Arc<dyn Clock>,
+    /// Witness, group and quorum lines of the policy.
+    witness_policy: String,
+}
+
+impl Audit {
+    /// The service on its ports. `witness_policy` holds the lines of a tlog-policy after its log lines.
+    pub fn new(
+        reader: Arc<LogReader>,
+        directory: Arc<dyn Directory>,
+        keys: Arc<LogKeys>,
+        tokens: LogTokenKey,
+        clock: Arc<dyn Clock>,
+        witness_policy: String,
+    ) -> Self {
+        Self { reader, directory, keys, tokens, clock, witness_policy }
+    }
+
+    /// The project's events, oldest first; the page key is the index of the last one given.
+    pub async fn events(
+        &self,
+        access: &ProjectAccess,
+        page: PageArgs<u64>,
+    ) -> Result<Page<Event, u64>, AuditError> {
+        Ok(self.reader.events(project(access)?, page).await?)
+    }
+
+    /// Proves one event of a project, and that the tree of `seen` leaves is the beginning.
+    pub async fn proof(&self, access: &ProjectAccess, index: u64, seen: u64) -> Result<Proof, AuditError> {
+        self.reader.prove(project(access)?, index, seen).await
+    }
+
+    /// Proves the event of a version that the caller was just shown, or has just written: the right to the version is the
+    /// right to its event.
+    pub async fn prove_version(
+        &self,
+        access: &ProjectAccess,
+        index: u64,
+        seen: u64,
+    ) -> Result<Proof, AuditError> {
+        self.reader.prove(Trail::Project(access.project()), index, seen).await
+    }
+
+    /// What the project's log is called, who signs it, what it shows now.
+    pub async fn describe(&self, access: &ProjectAccess) -> Result<LogDescription, AuditError> {
+        let log = project(access)?;
+        let keys: Vec<String> = self.keys.verifiers(log).iter().map(|key| key.encode()).collect();
+        let logs = keys.iter().map(|key| format!("log {key}\n")).collect::<String>();
+        Ok(LogDescription {
+            origin: self.keys.origin(log),
+            policy: format!("{logs}{}", self.witness_policy),
+            keys,
+            published: self.reader.published(log).await?,
+        })
+    }
+
+    /// A file of the project's log.
+    pub async fn project_file(&self, access: &ProjectAccess, path: &str) -> Result<LogFile, AuditError> {
+        self.reader.file(project(access)?, path).await
+    }
+
+    /// A file of the caller's own account log.
+    pub async fn account_file(&self, caller: &Caller, path: &str) -> Result<LogFile, AuditError> {
+        self.reader.file(Trail::Account(caller.account), path).await
+    }
+
+    /// A file of the directory log. It is public: random ids and commitments.
+    pub async fn directory_file(&self, path: &str) -> Result<LogFile, AuditError> {
+        self.reader.file(Trail::Directory, path).await
+    }
+
+    /// An account's bundle and the proof of the directory's newest leaf about it.
+    pub async fn account_key(&self, id: AccountId, seen: u64) -> Result<(Vec<u8>, Proof), AuditError> {
+        let account = self.directory.account(id).await?.ok_or(AuditError::KeyUnknown)?;
+        let index = account.key_index.ok_or(AuditError::KeyUnknown)?;
+        let proof = self.reader.prove(Trail::Directory, index, seen).await?;
+        Ok((account.bundle, proof))
+    }
+
+    /// A bearer token for the project's log, its path and its end. 0 seconds mean an hour.
+    pub fn token(&self, access: &ProjectAccess, ttl_s: u32) -> Result<(String, String, u64), AuditError> {
+        let log = project(access)?;
+        let ttl_s = if ttl_s == 0 { TTL_S_DEFAULT } else { ttl_s.min(TTL_S_MAX) };
+        let expires_at_ms = self.clock.now_ms().saturating_add(u64::from(ttl_s) * 1000);
+        let path = format!("/log/{}/", self.keys.origin(log));
+        Ok((self.tokens.issue(log, expires_at_ms), path, expires_at_ms))
+    }
+
+    /// A file by the path below `/log/`, for whoever shows a token of that log; the directory needs none.
+    pub async fn served_file(&self, path: &str, token: Option<&str>) -> Result<LogFile, AuditError> {
+        let (log, file) = self.locate(path).ok_or(AuditError::File)?;
+        let admitted = log == Trail::Directory
+            || token.is_some_and(|token| self.tokens.admits(token, log, self.clock.now_ms()));
+        // Judged before anything is looked up: a log that is not there is refused like one that is.
+        if !admitted {
+            return Err(AuditError::Token);
+        }
+        self.reader.file(log, file).await
+    }
+
+    /// Name that begins every origin, public keys newest first, and the policy's witness lines.
+    pub fn trust(&self) -> (&str, Vec<[u8; 32]>, &str) {
+        let keys = self.keys.verifiers(Trail::Directory);
+        (self.keys.name(), keys.iter().map(|key| *key.public_key()).collect(), &self.witness_policy)
+    }
+
+    /// The log and the file of a path below `/log/`.
+    fn locate<'a>(&self, path: &'a str) -> Option<(Trail, &'a str)> {
+        let rest = path.strip_prefix(self.keys.name())?.strip_prefix('/')?;
+        let at = rest.find("/checkpoint").or_else(|| rest.find("/tile/"))?;
+        let (log, file) = rest.split_at(at);
+        Some((log.parse().ok()?, &file[1..]))
+    }
+}
+
+fn project(access: &ProjectAccess) -> Result<Trail, AuditError> {
+    access.check_whole(Actions::AUDIT_READ)?;
+    Ok(Trail::Project(access.project()))
+}

@@ -1,0 +1,95 @@
+//! Changes against the log, over services as a server wires them.
+
+use super::super::{
+    model::{Kind, Trail},
+    port::LogStore,
+};
+use crate::{
+    auth::model::Rotation, page::PageArgs, projects::error::ProjectsError, store::StoreError, testkit::World,
+};
+
+/// Kinds in the log itself; what still waits in the outbox is not among them.
+async fn logged(world: &World, log: Trail) -> Vec<Kind> {
+    let size = world.store.peek_log(log, |stored| stored.state.size as usize).unwrap_or(0);
+    world.trail(log).await[..size].iter().map(|event| event.line.kind).collect()
+}
+
+#[tokio::test]
+async fn a_change_is_in_every_log_of_it_before_it_is_answered() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await;
+    let account = Trail::Account(alice.account);
+    assert_eq!(logged(&world, account).await, [Kind::AccountCreate, Kind::SessionOpen]);
+    assert_eq!(logged(&world, Trail::Directory).await, [Kind::KeyPublish]);
+    let caller = alice.caller(&world).await;
+    let access = world.project(&caller, "app").await;
+    let project = Trail::Project(access.project());
+    assert_eq!(logged(&world, project).await, [Kind::ProjectCreate]);
+    world.environment(&alice, &access, "production").await;
+    assert_eq!(logged(&world, project).await.last(), Some(&Kind::EnvironmentCreate));
+    world.projects.delete(&access).await.unwrap();
+    assert_eq!(logged(&world, project).await.last(), Some(&Kind::ProjectDelete));
+    world.auth.logout(&caller, true).await.unwrap();
+    assert_eq!(logged(&world, account).await.last(), Some(&Kind::SessionEnd));
+}
+
+#[tokio::test]
+async fn a_version_names_the_leaf_of_its_commit_and_so_does_its_deletion() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await;
+    let access = world.project(&alice.caller(&world).await, "app").await;
+    let (environment, key) = world.environment(&alice, &access, "production").await;
+    let put = alice.seal(&environment, &key, b"A=1\n").put();
+    let (_, version) = world.storage.put(&access, &environment.name, put).await.unwrap();
+    let trail = Trail::Project(access.project());
+    assert_eq!(version.log_index, Some(2));
+    assert_eq!(logged(&world, trail).await[2], Kind::BlobPut);
+    let index = world.storage.delete(&access, &environment.name, version.etag()).await.unwrap();
+    assert_eq!(logged(&world, trail).await[index as usize], Kind::BlobDelete);
+}
+
+#[tokio::test]
+async fn a_change_whose_entry_is_late_is_an_error_and_its_entry_comes_with_the_next() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await.caller(&world).await;
+    world.store.fill_next("stage");
+    let created = world.projects.create(&alice, "app".parse().unwrap()).await;
+    assert!(matches!(created, Err(ProjectsError::Store(StoreError::Unlogged { .. }))));
+    let page = world.projects.list(&alice, None, PageArgs::new(None, 0)).await.unwrap();
+    let access = world.access(&alice, page.items[0].id).await;
+    let trail = Trail::Project(access.project());
+    assert_eq!(logged(&world, trail).await, []);
+    world.projects.rename(&access, "renamed".parse().unwrap()).await.unwrap();
+    assert_eq!(logged(&world, trail).await, [Kind::ProjectCreate, Kind::ProjectUpdate]);
+}
+
+#[tokio::test]
+async fn once_the_logs_are_lost_no_change_is_answered_and_refusals_and_reads_are() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await.caller(&world).await;
+    let access = world.project(&alice, "app").await;
+    LogStore::fence(&world.store).await.unwrap();
+    for name in ["one", "two"] {
+        let created = world.projects.create(&alice, name.parse().unwrap()).await;
+        assert!(matches!(created, Err(ProjectsError::Store(StoreError::Unlogged { .. }))));
+    }
+    assert!(world.log.check().is_err());
+    let taken = world.projects.create(&alice, "app".parse().unwrap()).await;
+    assert!(matches!(taken, Err(ProjectsError::NameTaken { .. })));
+    world.projects.get(&access).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reused_token_is_in_the_log_of_the_account_that_only_the_store_knew() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await;
+    let trail = Trail::Account(alice.account);
+    let line = world.trail(trail).await[1].line.clone();
+    let old = veilcore::hash::sha256(&alice.refresh_token()[..]);
+    let rotate = |new| world.ports.directory.rotate_refresh(old, new, line.at_ms, line.clone());
+    assert!(matches!(rotate([1; 32]).await, Ok(Rotation::Rotated(_))));
+    assert!(
+        matches!(rotate([2; 32]).await, Ok(Rotation::Reused { account, .. }) if account == alice.account)
+    );
+    assert_eq!(logged(&world, trail).await.last(), Some(&Kind::SessionReuse));
+}
