@@ -1,7 +1,7 @@
 //! The client: one server, one account at a time, any number of calls at once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use time::OffsetDateTime;
 use veilcloud_proto::common::v1 as pb;
@@ -46,9 +46,11 @@ pub(crate) struct Inner {
     pub(crate) budget: Budget,
     /// Held while a log's head moves, and by a call that has to ask again because of that.
     pub(crate) advancing: futures_util::lock::Mutex<()>,
-    /// Whether the directory was followed because the logs are getting a new key.
-    pub(crate) has_followed: AtomicBool,
+    /// Whether the directory is being followed because the logs are getting a new key.
+    pub(crate) is_following: AtomicBool,
     pub(crate) own_key: OwnKey,
+    /// The server, when it was last asked, named another witness policy than the pinned one.
+    pub(crate) has_other_witnesses: AtomicBool,
 }
 
 /// What a server says about itself.
@@ -102,8 +104,9 @@ impl Client {
             keys: KeyCache::default(),
             budget: Budget::new(),
             advancing: futures_util::lock::Mutex::default(),
-            has_followed: AtomicBool::new(false),
+            is_following: AtomicBool::new(false),
             own_key: OwnKey::default(),
+            has_other_witnesses: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -170,6 +173,12 @@ impl Client {
     /// [`crate::Error::NotLoggedIn`]; [`crate::Error::Integrity`] for other keys.
     pub async fn me(&self) -> Result<Account> {
         self.account().await
+    }
+
+    /// Whether the server, at this client's last login or first look of a monitor, named other witnesses or another quorum
+    /// than at the first contact. The ones of the first contact stay in force: a server's word does not replace them.
+    pub fn has_other_witness_policy(&self) -> bool {
+        self.inner.has_other_witnesses.load(Ordering::Relaxed)
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -189,8 +189,8 @@ section! {
         /// credential) costs one too.
         anonymous_per_minute_per_address: u32, "limits.anonymous_per_minute_per_address",
             "VEILCLOUD_ANONYMOUS_PER_MINUTE_PER_ADDRESS", "600", "tokens a minute", range 1..=1_000_000, "0.1.0";
-        /// Chunks of uploads that one account may put, whatever its tier: they cost no rate tokens. At most 983280 bytes
-        /// each.
+        /// Chunks of uploads that one account may put and files of logs that it may read, whatever its tier: they cost no
+        /// rate tokens. At most 983280 bytes each. The bearers of tokens of one log share as many reads.
         chunks_per_minute: u32, "limits.chunks_per_minute", "VEILCLOUD_CHUNKS_PER_MINUTE", "6000", "chunks a minute",
             range 1..=1_000_000, "0.1.0";
     }

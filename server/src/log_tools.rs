@@ -99,18 +99,23 @@ pub fn rotate_key(config: &Config) -> Result<(), StartError> {
     show(&file.keys()?)
 }
 
-async fn announce(store: &Embedded, key: [u8; 32]) -> Result<(), StoreError> {
-    let (logs, outbox) = (store.logs(), store.outbox());
-    let line = |trail| Line {
+/// The line that tells of a key.
+fn log_key(trail: Trail, key: Option<[u8; 32]>) -> Line {
+    Line {
         trail,
         kind: Kind::LogKey,
         actor: AccountId::from_bytes([0; 16]),
         at_ms: SystemClock.now_ms(),
         environment: None,
         version: 0,
-        digest: Some(key),
+        digest: key,
         by_number: false,
-    };
+    }
+}
+
+async fn announce(store: &Embedded, key: [u8; 32]) -> Result<(), StoreError> {
+    let (logs, outbox) = (store.logs(), store.outbox());
+    let line = |trail| log_key(trail, Some(key));
     outbox.record(line(Trail::Directory)).await?;
     let mut after = None;
     loop {
@@ -137,9 +142,17 @@ pub fn retire_keys(config: &Config) -> Result<(), StartError> {
     })?;
     if !announced {
         let cause = "not every log announces the new key yet: start the server once, then retire";
-        return Err(StartError::Wire(cause.to_owned()));
+        return Err(StartError::TooEarly(cause));
     }
     let forgotten = file.retire()?;
+    // One more leaf, so that the next start shows a directory that the old keys did not sign: clients drop them then.
+    let keys = file.keys()?;
+    let newest = keys.verifiers(Trail::Directory).first().map(|key| *key.public_key());
+    let line = log_key(Trail::Directory, newest);
+    with_store(&folder, |store| async move {
+        let recorded = store.outbox().record(line).await;
+        (store, recorded.map(drop))
+    })?;
     say(&format!("{forgotten} old keys are forgotten"));
     show(&file.keys()?)
 }

@@ -72,6 +72,9 @@ pub enum StartError {
         /// Why.
         cause: String,
     },
+    /// What was asked for comes too early.
+    #[error("{0}")]
+    TooEarly(&'static str),
     /// A check of the logs found something.
     #[error("the check found {0} things that are wrong")]
     Findings(u64),
@@ -115,6 +118,7 @@ impl StartError {
                 "see the limits of this user and container (files, threads)".into()
             }
             Self::Role { .. } => "this is a bug: keep the log and report it; a restart is safe".into(),
+            Self::TooEarly(_) => "do as the line above says; nothing was changed".into(),
             Self::Findings(_) => {
                 "hashes are mended with `fsck --repair`; entries come from a backup of the whole folder. See \
                  docs/guides/audit.md"

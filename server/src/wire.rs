@@ -87,6 +87,7 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     ));
     let audit = Audit::new(
         Arc::new(LogReader::new(store.logs())),
+        log.clone(),
         directory,
         log_keys.clone(),
         keys.log_tokens,

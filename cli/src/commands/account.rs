@@ -44,6 +44,7 @@ pub async fn login(context: &Context, args: args::Login) -> Result<Exit, Failure
     let password = context.prompt.password(&format!("Password of {email}"), args.password_stdin)?;
     let client = context.client()?;
     let account = client.login(&email, &password).await?;
+    show::witnesses(&client);
     context.remember(&email)?;
     let value = json!({
         "account_id": account.account_id.to_string(),

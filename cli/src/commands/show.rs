@@ -3,12 +3,20 @@
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use veilcloud_sdk::{Environment, Kind, Project, Version};
+use veilcloud_sdk::{Client, Environment, Kind, Project, Version};
 
 pub use crate::ui::table::size;
 
 pub const ENVIRONMENT_HEAD: [&str; 6] = ["name", "version", "stored", "epoch", "updated", "etag"];
 pub const VERSION_HEAD: [&str; 7] = ["version", "created", "kind", "size", "author", "checked", "etag"];
+
+/// One line on standard error when the server names other witnesses than the ones that are in force here.
+pub fn witnesses(client: &Client) {
+    if client.has_other_witness_policy() {
+        let what = "the server names other witnesses than at the first contact; the first ones stay in force";
+        crate::ui::output::say(&format!("warning: {what}"));
+    }
+}
 
 /// RFC 3339 in UTC, to the second.
 pub fn time(at: OffsetDateTime) -> String {

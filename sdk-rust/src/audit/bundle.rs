@@ -21,7 +21,7 @@ use crate::log::{Fault, Files, Newest};
 use crate::storage::Progress;
 use crate::transport::blocking;
 
-/// The keys that sign the log, one a line.
+/// The newest key that signs the log: one, because outside verifiers take one.
 pub(super) const KEY_FILE: &str = "key.vkey";
 /// What a verifier has to trust.
 pub(super) const POLICY_FILE: &str = "policy.txt";
@@ -79,8 +79,9 @@ impl Audit {
             }
             done => done?,
         };
-        let keys = self.verifier_keys().await?.join("\n") + "\n";
-        folder.write(KEY_FILE.to_owned(), keys.into_bytes()).await?;
+        // Every key of the log has signed the checkpoint, so any one of them verifies it.
+        let newest_key = self.verifier_keys().await?.into_iter().next().unwrap_or_default();
+        folder.write(KEY_FILE.to_owned(), format!("{newest_key}\n").into_bytes()).await?;
         folder.write(POLICY_FILE.to_owned(), self.policy().await?.into_bytes()).await?;
         let size = newest.checkpoint.size;
         folder.write(CHECKPOINT_FILE.to_owned(), newest.note).await?;

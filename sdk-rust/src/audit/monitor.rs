@@ -8,7 +8,7 @@ use veilcore::hash::sha256;
 
 use super::rules::Rules;
 use crate::error::{Error, IntegrityReason, Result};
-use crate::log::{Contradiction, Files, STEP_MAX, Walk, decode_entry};
+use crate::log::{Contradiction, Fault, Files, STEP_MAX, Walk, decode_entry};
 
 /// Most findings of one step; the rest waits for the next.
 const FINDINGS_MAX: usize = 1_000;
@@ -20,6 +20,8 @@ pub struct Monitor {
     rules: Rules,
     /// Findings that do not go away by themselves are told once.
     told: BTreeSet<[u8; 32]>,
+    /// The server was asked what it says of itself.
+    has_met: bool,
 }
 
 /// What one step saw.
@@ -60,7 +62,7 @@ pub struct Evidence {
 
 impl Monitor {
     pub(super) fn new(files: Files) -> Self {
-        Self { files, walk: Walk::default(), rules: Rules::default(), told: BTreeSet::new() }
+        Self { files, walk: Walk::default(), rules: Rules::default(), told: BTreeSet::new(), has_met: false }
     }
 
     /// Looks once: reads everything that is new, the first time the whole log, and follows the directory.
@@ -69,10 +71,25 @@ impl Monitor {
     /// When the server is not reached, or refuses. What it shows that fails a check is no error but a finding.
     pub async fn step(&mut self) -> Result<Step> {
         let mut step = Step::default();
+        if !self.has_met {
+            // Also says whether the server names other witnesses than the pinned ones.
+            let met = self.files.client().meet().await.map(|_| ());
+            self.keep(met, &mut step)?;
+            self.has_met = true;
+        }
+        let seen = self.files.client().pins().await?.logs.note(self.files.log()).map(str::to_owned);
         match self.files.newest_or_contradiction().await {
             Ok(Ok(Some(newest))) => {
-                let read = self.read(&newest.checkpoint, &mut step).await;
-                self.keep(read, &mut step)?;
+                match self.read(&newest.checkpoint, &mut step).await {
+                    // The checkpoint covers what is missing or wrong: it is the evidence, with the one before it.
+                    Err(Error::Integrity { reason, subject }) => {
+                        let seen = seen.filter(|seen| seen.as_bytes() != newest.note);
+                        let fault = Fault::new(reason, subject);
+                        let finding = contradicts(Contradiction { fault, seen, shown: newest.note });
+                        self.tell(finding, &mut step);
+                    }
+                    read => read?,
+                }
             }
             Ok(Ok(None)) => {}
             Ok(Err(contradiction)) => {
@@ -141,7 +158,8 @@ fn contradicts(contradiction: Contradiction) -> Finding {
     let Contradiction { fault, seen, shown } = contradiction;
     let kind = match fault.reason {
         IntegrityReason::LogRolledBack => "seen-before-rollback",
-        _ => "seen-before-fork",
+        IntegrityReason::LogForked => "seen-before-fork",
+        _ => "seen-before",
     };
     let mut evidence = vec![checkpoint("shown", shown)];
     evidence.extend(seen.map(|note| checkpoint(kind, note.into_bytes())));

@@ -343,6 +343,52 @@ async fn a_fork_is_an_alarm_with_both_checkpoints() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_missing_or_malformed_is_an_alarm_with_both_checkpoints() {
+    // An entry bundle; a tile of the path to the checkpoint; each gone, and each cut short.
+    for (path, is_missing) in [
+        ("tile/entries/001.p/46", true),
+        ("tile/entries/001.p/46", false),
+        ("tile/0/001.p/46", true),
+        ("tile/0/001.p/46", false),
+    ] {
+        let served = served(300);
+        let client = served.new_client();
+        let mut monitor = client.audit_of(PROJECT).monitor();
+        monitor.step().await.expect("looked");
+        let seen = served.state().project.note(301);
+        write(&served, 301);
+        let shown = served.state().project.note(302);
+        match is_missing {
+            true => served.state().missing = vec![path.to_owned()],
+            false => drop(served.state().files.insert(path.to_owned(), vec![0; 33])),
+        }
+        let step = monitor.step().await.expect("a finding, no error");
+        let kinds: Vec<_> = step.findings.iter().map(|finding| finding.kind.as_str()).collect();
+        assert_eq!(kinds, ["log-proof-invalid"], "{path} {is_missing}");
+        let evidence = &step.findings[0].evidence;
+        assert_eq!(evidence.iter().map(|e| e.bytes.clone()).collect::<Vec<_>>(), [shown, seen]);
+        // The watch goes on, and so does the log once it is whole.
+        served.state().missing.clear();
+        served.state().files.clear();
+        let step = monitor.step().await.expect("looked");
+        assert_eq!((step.log_size, step.findings.len()), (302, 0), "{path} {is_missing}");
+    }
+}
+
+#[tokio::test]
+async fn other_witnesses_than_at_the_first_contact_are_noticed_and_not_believed() {
+    let served = served(1);
+    let client = served.new_client();
+    client.audit_of(PROJECT).monitor().step().await.expect("looked");
+    assert!(!client.has_other_witness_policy());
+    let pinned = client.audit_of(PROJECT).policy().await.expect("pinned");
+    served.state().project.policy = crate::log::tests::served::policy_with(&[5; 32]);
+    client.audit_of(PROJECT).monitor().step().await.expect("looked");
+    assert!(client.has_other_witness_policy());
+    assert_eq!(client.audit_of(PROJECT).policy().await.expect("pinned"), pinned);
+}
+
+#[tokio::test]
 async fn a_watch_looks_after_the_directory_too() {
     let served = served(1);
     let client = served.client(Arc::new(MemoryState::new()));

@@ -66,11 +66,21 @@ impl Directory {
             let entries = walk.step(&files, &newest.checkpoint, STEP_MAX).await?;
             let found = look(&files, before.size(), &entries, account)?;
             let judged = self.judge(&session.identity, &found).await?;
-            followed.log_keys += self.note(account, (before, walk.clone()), found, judged).await?;
+            let walked = (before, walk.clone());
+            followed.log_keys += self.note(account, walked, &newest.note, found, judged).await?;
             followed.size = walk.size();
         }
         if followed.size == followed.directory_size {
-            self.client.change_pins(move |pins| Ok(pins.logs.watch(account))).await?;
+            self.client
+                .change_pins(move |pins| {
+                    let before = pins.logs.trust.clone();
+                    if let Some(trust) = &mut pins.logs.trust {
+                        // Nothing new may have been announced; a key may have ceased to sign all the same.
+                        trust.change_keys(&[], &newest.note, false);
+                    }
+                    Ok(pins.logs.watch(account) || pins.logs.trust != before)
+                })
+                .await?;
         }
         match self.client.pins().await?.logs.alarm(account) {
             Some(alarm) => {
@@ -113,18 +123,16 @@ impl Directory {
         &self,
         account: AccountId,
         (before, after): (Walk, Walk),
+        newest: &[u8],
         found: Found,
         judged: Judged,
     ) -> Result<u64> {
+        let newest = newest.to_vec();
         self.client
             .change_pins_with(move |pins| {
-                let mut adopted = 0;
-                if let Some(trust) = &mut pins.logs.trust {
-                    for key in found.log_keys {
-                        let new = trust.adopt(key).map_err(|fault| fault.into_error("the directory"))?;
-                        adopted += u64::from(new);
-                    }
-                }
+                let is_first = before.size() == 0;
+                let trust = pins.logs.trust.as_mut();
+                let adopted = trust.map_or(0, |trust| trust.change_keys(&found.log_keys, &newest, is_first));
                 if let Some(index) = judged.unexpected {
                     pins.logs.raise(Alarm { account, index });
                 } else if let Some(digest) = judged.own {

@@ -27,6 +27,12 @@ pub struct Directory {
 }
 
 /// The keys of an account, proved to be in the directory. Only [`Directory::key`] makes one.
+///
+/// It proves that the account's bundle is signed by itself, that a leaf about this account names exactly this bundle, and
+/// that this leaf is in a directory that continues the one this machine has seen; no older leaf or generation about the
+/// account than was seen here before is taken. It does not prove that this is the *newest* leaf about the account, which
+/// the server could hold back from a machine that has not seen it, nor that the account's owner made it: owners look after
+/// that themselves ([`Directory::follow`]), and two people can compare [`VerifiedKey::digest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedKey {
     bundle: AccountBundle,
@@ -91,22 +97,48 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::Api`] with `ACCOUNT_KEY_UNKNOWN`; [`Error::Integrity`] with [`IntegrityReason::KeyNotInDirectory`], also
-    /// when the account is gone, or with the name of the check of the log that failed.
+    /// when the account is gone, with [`IntegrityReason::RolledBack`] for an older leaf or generation than was seen before,
+    /// or with the name of the check of the log that failed.
     pub async fn key(&self, account: AccountId) -> Result<VerifiedKey> {
+        self.key_under(account).await.map(|(key, _)| key)
+    }
+
+    /// The same with the head of the directory that it was proved under.
+    async fn key_under(&self, account: AccountId) -> Result<(VerifiedKey, Head)> {
         let asked = self.client.ask(LogId::Directory).await?;
         let (key, leaf) = self.read(&asked, account).await?;
-        if self.client.settle(&asked, &leaf).await? == Settled::Pinned {
-            return Ok(key);
+        let settled = self.client.settle(&asked, &leaf).await?;
+        if settled == Settled::Pinned && self.see(&key, leaf.head()).await? == Settled::Pinned {
+            return Ok((key, leaf.head()));
         }
         let _one = self.client.inner().advancing.lock().await;
         for _ in 0..ASKS_MAX {
             let asked = self.client.ask(LogId::Directory).await?;
             let (key, leaf) = self.read(&asked, account).await?;
-            if self.client.settle_locked(&asked, &leaf).await? == Settled::Pinned {
-                return Ok(key);
+            let settled = self.client.settle_locked(&asked, &leaf).await?;
+            if settled == Settled::Pinned && self.see(&key, leaf.head()).await? == Settled::Pinned {
+                return Ok((key, leaf.head()));
             }
         }
         Err(crate::log::never_settled(LogId::Directory))
+    }
+
+    /// Takes note of the newest leaf about an account, and refuses an older one than was seen before: the directory still
+    /// has it, and it is in force no more.
+    async fn see(&self, key: &VerifiedKey, under: Head) -> Result<Settled> {
+        let (account, index, generation) = (key.account_id(), key.index, key.generation());
+        self.client
+            .change_pins_with(move |pins| match pins.logs.see_key(account, index, generation) {
+                Ok(is_new) => Ok((is_new, Settled::Pinned)),
+                // Another call has seen more meanwhile.
+                Err(_) if pins.logs.head(LogId::Directory) != under => Ok((false, Settled::Again)),
+                Err(seen) => {
+                    let subject =
+                        format!("the keys of account {account} (leaf {index}, and leaf {seen} was seen)");
+                    Err(Error::integrity(IntegrityReason::RolledBack, subject))
+                }
+            })
+            .await
     }
 
     /// Says that the newest keys which the directory names for the own account are its owner's, after it named some that
@@ -130,16 +162,21 @@ impl Directory {
 
     /// The own keys as the directory names them: exactly the ones of this identity.
     async fn own(&self, identity: &Identity) -> Result<VerifiedKey> {
+        self.own_under(identity).await.map(|(key, _)| key)
+    }
+
+    /// The same with the head of the directory that they were proved under.
+    async fn own_under(&self, identity: &Identity) -> Result<(VerifiedKey, Head)> {
         let account = identity.account();
         let subject = "the own account";
-        let key = match self.key(account).await {
+        let (key, head) = match self.key_under(account).await {
             Err(e) if e.is("ACCOUNT_KEY_UNKNOWN") => {
                 return Err(Error::integrity(IntegrityReason::KeyNotInDirectory, subject));
             }
             key => key?,
         };
         match key.bundle.matches(identity) {
-            Ok(()) => Ok(key),
+            Ok(()) => Ok((key, head)),
             Err(_) => Err(Error::integrity(IntegrityReason::KeyUnexpected, subject)),
         }
     }
@@ -170,19 +207,25 @@ impl Directory {
 
 impl Client {
     /// The own key, to be wrapped to: in the directory, the one that the password unlocked, and no unexpected other one
-    /// announced since. Asked for once while the directory does not grow.
+    /// announced since: what the directory has got since it was last followed is read before. Asked for once while the
+    /// directory does not grow.
     pub(crate) async fn own_key(&self, identity: &Identity) -> Result<VerifiedKey> {
         let pins = self.pins().await?;
         if let Some(alarm) = pins.logs.alarm(identity.account()) {
             let subject = format!("leaf {} of the directory", alarm.index);
             return Err(Error::integrity(IntegrityReason::KeyUnexpected, subject));
         }
-        let head = pins.logs.head(LogId::Directory);
-        if let Some(key) = self.inner().own_key.get(head, identity) {
+        let (head, followed) = (pins.logs.head(LogId::Directory), pins.logs.followed.size());
+        if followed >= head.size
+            && let Some(key) = self.inner().own_key.get(head, identity)
+        {
             return Ok(key);
         }
-        let key = self.directory().own(identity).await?;
-        let head = self.pins().await?.logs.head(LogId::Directory);
+        let (mut key, mut head) = self.directory().own_under(identity).await?;
+        if followed < head.size {
+            self.directory().follow().await?;
+            (key, head) = self.directory().own_under(identity).await?;
+        }
         self.inner().own_key.put(head, key.clone());
         Ok(key)
     }

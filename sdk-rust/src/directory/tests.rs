@@ -100,6 +100,70 @@ async fn a_revoked_key_is_refused() {
 }
 
 #[tokio::test]
+async fn keys_that_were_replaced_are_not_shown_again() {
+    let served = Served::new();
+    let (old, new) = (served.state().bundles[&account().to_string()].clone(), bundle_of(&identity()));
+    publish(&served, kinds::KEY_REPLACE, &new);
+    let client = served.new_client();
+    assert_eq!(client.directory().key(account()).await.expect("there").index(), 1);
+    // The older leaf is in the directory as well.
+    served.state().bundles.insert(account().to_string(), old);
+    let older = served.state().directory.proof(0, 2);
+    served.state().twist = Some(Box::new(move |proof| *proof = older.clone()));
+    assert_eq!(reason(client.directory().key(account()).await), Some(RolledBack));
+    let never_saw = served.new_client().directory().key(account()).await.expect("proved");
+    assert_eq!(never_saw.index(), 0, "which a machine that never saw the newer one cannot know");
+}
+
+#[tokio::test]
+async fn what_the_directory_got_since_is_followed_before_anything_is_wrapped() {
+    let served = Served::new();
+    let client = served.new_client();
+    client.directory().follow().await.expect("history");
+    // Swapped and swapped back, and nobody follows.
+    let right = served.state().bundles[&account().to_string()].clone();
+    publish(&served, kinds::KEY_REPLACE, &other_bundle());
+    publish(&served, kinds::KEY_REPLACE, &right);
+    assert_eq!(reason(wrap(&client).await), Some(KeyUnexpected));
+}
+
+#[tokio::test]
+async fn a_login_waits_for_no_directory_and_the_next_wrap_makes_up_for_it() {
+    let served = Served::new();
+    let client = served.new_client();
+    let (_, shown) = client.meet().await.expect("met");
+    client.follow_at_login(&shown).await.expect("followed");
+    let right = served.state().bundles[&account().to_string()].clone();
+    publish(&served, kinds::KEY_REPLACE, &other_bundle());
+    publish(&served, kinds::KEY_REPLACE, &right);
+    for refusal in [("RESOURCE_EXHAUSTED", "RATE_LIMITED"), ("UNAVAILABLE", "DRAINING")] {
+        served.state().directory_refusal = Some(refusal);
+        client.follow_at_login(&shown).await.expect("not now");
+        assert!(wrap(&client).await.is_err(), "nothing is wrapped meanwhile");
+    }
+    served.state().directory_refusal = None;
+    assert_eq!(reason(wrap(&client).await), Some(KeyUnexpected));
+    // What fails a check fails the login.
+    assert_eq!(reason(client.follow_at_login(&shown).await), Some(KeyUnexpected));
+}
+
+#[tokio::test]
+async fn junk_beside_the_signature_does_not_keep_a_client_from_the_next_key() {
+    let served = Served::new();
+    let client = served.new_client();
+    client.directory().key(account()).await.expect("there");
+    // Nobody has announced this one.
+    let (next, first) = ([0x22; 32], served.state().directory.seeds[0]);
+    served.state().directory.seeds = vec![first, [0x77; 32]];
+    client.directory().key(account()).await.expect("there");
+    assert_eq!(pinned(&client).await.len(), 1);
+    served.state().directory.push(log_key_line(&next));
+    served.state().directory.seeds = vec![first, next];
+    client.directory().key(account()).await.expect("there");
+    assert_eq!(pinned(&client).await, [public_key(&next), public_key(&first)]);
+}
+
+#[tokio::test]
 async fn a_directory_that_forks_or_shrinks_is_refused() {
     let served = Served::new();
     publish(&served, kinds::KEY_REPLACE, &bundle_of(&identity()));
@@ -230,6 +294,88 @@ async fn a_key_of_the_logs_that_the_directory_announces_is_adopted() {
     served.state().directory.seeds.remove(0);
     publish(&served, kinds::KEY_REPLACE, &bundle_of(&identity()));
     client.directory().follow().await.expect("signed by the new key");
+}
+
+/// The keys that a client has pinned.
+async fn pinned(client: &Client) -> Vec<[u8; 32]> {
+    client.trust().await.expect("pinned").keys().to_vec()
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_is_trusted_no_more() {
+    let served = Served::new();
+    let client = served.new_client();
+    client.directory().follow().await.expect("followed");
+    let (old, next) = (served.state().directory.seeds[0], [0x22; 32]);
+    served.state().directory.push(log_key_line(&next));
+    served.state().directory.seeds.push(next);
+    client.directory().follow().await.expect("followed");
+    assert_eq!(pinned(&client).await, [public_key(&next), public_key(&old)], "newest first");
+    served.state().directory.seeds = vec![next];
+    client.directory().follow().await.expect("nothing new, but one signature less");
+    assert_eq!(pinned(&client).await, [public_key(&next)]);
+    // Who has stolen the old one can do nothing with it.
+    publish(&served, kinds::KEY_REPLACE, &bundle_of(&identity()));
+    served.state().directory.seeds = vec![old];
+    assert_eq!(reason(client.directory().follow().await), Some(LogKeyChanged));
+    assert_eq!(reason(client.directory().key(account()).await), Some(LogKeyChanged));
+}
+
+#[tokio::test]
+async fn an_old_key_alone_does_not_retire_the_newer_one() {
+    let served = Served::new();
+    let client = served.new_client();
+    client.directory().follow().await.expect("followed");
+    let (old, next) = (served.state().directory.seeds[0], [0x22; 32]);
+    served.state().directory.push(log_key_line(&next));
+    served.state().directory.seeds.push(next);
+    client.directory().follow().await.expect("followed");
+    served.state().directory.seeds = vec![old];
+    publish(&served, kinds::KEY_REPLACE, &bundle_of(&identity()));
+    client.directory().follow().await.expect("the old one is still pinned");
+    assert_eq!(pinned(&client).await.len(), 2);
+}
+
+#[tokio::test]
+async fn any_number_of_keys_may_follow_each_other() {
+    let served = Served::new();
+    let client = served.new_client();
+    let mut last = served.state().directory.seeds[0];
+    for number in 0x20..0x34 {
+        let next = [number; 32];
+        served.state().directory.push(log_key_line(&next));
+        served.state().directory.seeds = vec![next, last];
+        client.directory().follow().await.expect("announced");
+        assert_eq!(pinned(&client).await, [public_key(&next), public_key(&last)]);
+        last = next;
+    }
+    // A new client reads of all of them, and keeps the one that signs. It met the server while it named another, too.
+    let new = served.new_client();
+    served.state().project.seeds = vec![last, [0x77; 32]];
+    served.state().directory.seeds = vec![last];
+    new.directory().follow().await.expect("followed");
+    assert_eq!(pinned(&new).await, [public_key(&last)]);
+}
+
+#[tokio::test]
+async fn announced_keys_that_sign_nothing_lock_nobody_out() {
+    let served = Served::new();
+    let client = served.new_client();
+    let first = served.state().directory.seeds[0];
+    for number in 0x20..0x40 {
+        served.state().directory.push(log_key_line(&[number; 32]));
+    }
+    let followed = client.directory().follow().await.expect("followed");
+    assert_eq!((followed.log_keys, pinned(&client).await), (0, vec![public_key(&first)]));
+    // More than may sign at once: those beyond are passed over.
+    served.state().directory.seeds.extend((0x40..0x60).map(|number| [number; 32]));
+    for number in 0x40..0x60 {
+        served.state().directory.push(log_key_line(&[number; 32]));
+    }
+    client.directory().follow().await.expect("followed");
+    assert_eq!(pinned(&client).await.len(), 16);
+    publish(&served, kinds::KEY_REPLACE, &bundle_of(&identity()));
+    client.directory().follow().await.expect("and go on");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub(crate) struct Newest {
     pub(crate) note: Vec<u8>,
 }
 
-/// A checkpoint that does not continue the head seen before.
+/// A checkpoint that does not continue the head seen before, or is not shown to.
 pub(crate) struct Contradiction {
     pub(crate) fault: Fault,
     /// The checkpoint of the head, if it was kept.
@@ -86,7 +86,17 @@ impl Files {
 
     /// The bytes of a bundle.
     pub(crate) async fn bundle(&self, bundle: BundlePath) -> Result<Vec<u8>> {
-        self.read(bundle.path()).await
+        self.covered(bundle.path()).await
+    }
+
+    /// A file that a checkpoint which was shown covers: that it is missing is a fault of the log.
+    async fn covered(&self, path: String) -> Result<Vec<u8>> {
+        match self.read(path.clone()).await {
+            Err(e) if e.is("LOG_FILE_UNKNOWN") => {
+                Err(self.fault(Fault::invalid(format!("{path} is missing, and the checkpoint covers it"))))
+            }
+            read => read,
+        }
     }
 
     /// The hashes of a plan, built from tiles. They prove nothing before they are verified.
@@ -100,7 +110,7 @@ impl Files {
     }
 
     async fn tile(&self, tile: Tile) -> Result<Vec<Hash>> {
-        let bytes = self.read(tile.path()).await?;
+        let bytes = self.covered(tile.path()).await?;
         let hashes = parse_hashes(&bytes, tile.width);
         hashes.map_err(|e| self.fault(Fault::invalid(format!("{}: {e}", tile.path()))))
     }
@@ -149,7 +159,12 @@ impl Files {
             Look::Contradiction(Contradiction { fault, seen: seen.clone(), shown: note.clone() })
         };
         let consistency = match Plan::consistency(asked.head.size, checkpoint.size) {
-            Ok(plan) => self.hashes(&plan).await?,
+            Ok(plan) => match self.hashes(&plan).await {
+                Err(Error::Integrity { reason, subject }) => {
+                    return Ok(contradicts(Fault::new(reason, subject)));
+                }
+                hashes => hashes?,
+            },
             Err(_) => Vec::new(),
         };
         match self.client.move_head(&asked, &checkpoint, &note, &consistency).await {

@@ -14,6 +14,9 @@ use super::{LogId, Trust};
 /// Most digests of own keys that are remembered for one account; beyond it the oldest goes.
 const OWN_KEYS_MAX: usize = 16;
 
+/// Most accounts of which the newest leaf is remembered; beyond it the one with the oldest leaf goes.
+const SEEN_KEYS_MAX: usize = 4096;
+
 /// The newest that was seen of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeadPin {
@@ -40,6 +43,8 @@ pub(crate) struct LogPins {
     /// Accounts in whose name nothing may be published any more that their owner has not made here.
     watched: BTreeSet<AccountId>,
     alarms: BTreeMap<AccountId, u64>,
+    /// The newest leaf of the directory that was seen about an account, and the generation of the keys it names.
+    seen: BTreeMap<AccountId, (u64, u32)>,
 }
 
 /// The same as JSON.
@@ -53,6 +58,7 @@ pub(crate) struct LogRecord {
     own: BTreeMap<String, Vec<String>>,
     watched: BTreeSet<String>,
     alarms: BTreeMap<String, u64>,
+    seen: BTreeMap<String, (u64, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,6 +148,24 @@ impl LogPins {
         self.alarms.remove(&account).is_some()
     }
 
+    /// Takes note of a leaf about an account. Says whether it is a new one; the index that was seen before, if leaf or
+    /// generation are older than that.
+    pub(crate) fn see_key(&mut self, account: AccountId, index: u64, generation: u32) -> Result<bool, u64> {
+        match self.seen.get(&account) {
+            Some((seen, newest)) if index < *seen || generation < *newest => return Err(*seen),
+            Some(seen) if *seen == (index, generation) => return Ok(false),
+            Some(_) => {}
+            None if self.seen.len() >= SEEN_KEYS_MAX => {
+                let oldest =
+                    self.seen.iter().min_by_key(|(_, (index, _))| *index).map(|(account, _)| *account);
+                oldest.map(|account| self.seen.remove(&account));
+            }
+            None => {}
+        }
+        self.seen.insert(account, (index, generation));
+        Ok(true)
+    }
+
     pub(crate) fn record(&self) -> LogRecord {
         let hex = |bytes: &[u8; 32]| HEXLOWER.encode(bytes);
         let head = |(log, pin): (&String, &HeadPin)| {
@@ -166,6 +190,7 @@ impl LogPins {
             own: self.own.iter().map(own).collect(),
             watched: self.watched.iter().map(AccountId::to_string).collect(),
             alarms: self.alarms.iter().map(|(account, index)| (account.to_string(), *index)).collect(),
+            seen: self.seen.iter().map(|(account, seen)| (account.to_string(), *seen)).collect(),
         }
     }
 
@@ -188,6 +213,7 @@ impl LogPins {
         };
         let edge = record.followed.edge.iter().map(hex).collect::<Option<Vec<[u8; 32]>>>()?;
         let alarm = |(account, index): (String, u64)| Some((account.parse().ok()?, index));
+        let seen = |(account, seen): (String, (u64, u32))| Some((account.parse().ok()?, seen));
         Some(Self {
             trust,
             heads: record.heads.into_iter().map(head).collect::<Option<_>>()?,
@@ -195,6 +221,7 @@ impl LogPins {
             own: record.own.into_iter().map(own).collect::<Option<_>>()?,
             watched: record.watched.iter().map(|account| account.parse().ok()).collect::<Option<_>>()?,
             alarms: record.alarms.into_iter().map(alarm).collect::<Option<_>>()?,
+            seen: record.seen.into_iter().map(seen).collect::<Option<_>>()?,
         })
     }
 }

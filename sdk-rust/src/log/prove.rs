@@ -2,7 +2,7 @@
 //! lock and along proofs only. Calls run side by side: when another one has moved the head meanwhile, the proof in hand
 //! says nothing about the newest head, and the server is asked again.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use veilchain::checkpoint::Checkpoint;
@@ -47,6 +47,29 @@ pub(crate) struct Leaf {
     pub(crate) note: Vec<u8>,
     consistency: Vec<Hash>,
     has_new_key: bool,
+}
+
+impl Leaf {
+    /// The head of the log that it was proved under.
+    pub(crate) fn head(&self) -> Head {
+        Head { size: self.checkpoint.size, root: self.checkpoint.root }
+    }
+}
+
+/// The directory is being followed to a new key: the proofs that this takes do not begin it again.
+struct Following<'a>(&'a AtomicBool);
+
+impl<'a> Following<'a> {
+    /// None while it is under way.
+    fn begin(is_following: &'a AtomicBool) -> Option<Self> {
+        (!is_following.swap(true, Ordering::Relaxed)).then_some(Self(is_following))
+    }
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// How an attempt to move a head ended.
@@ -119,10 +142,10 @@ impl Client {
             let _one = self.inner().advancing.lock().await;
             self.settle_locked(asked, leaf).await?
         };
-        // The logs are getting a new key: learn it from the directory while the old one still vouches for it. Once, and
-        // whatever comes of it: this leaf is proved already.
+        // The logs are getting a new key: learn it from the directory while the old one still vouches for it. Whatever
+        // comes of it, this leaf is proved already; and a line of junk, or a failure, does not use up the next try.
         if leaf.has_new_key
-            && !self.inner().has_followed.swap(true, Ordering::Relaxed)
+            && let Some(_following) = Following::begin(&self.inner().is_following)
             && let Err(e) = Box::pin(self.directory().follow()).await
         {
             tracing::warn!(error = %e, "the directory could not be followed to the new key of the logs");

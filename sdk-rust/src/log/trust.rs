@@ -2,6 +2,8 @@
 //! Kept from the first contact on. What must never happen: a key that the server's word alone puts in the place of
 //! another.
 
+use std::sync::atomic::Ordering;
+
 use veilchain::checkpoint::CheckpointError;
 use veilchain::key::{KeyType, VerifierKey};
 use veilchain::note::Note;
@@ -15,7 +17,7 @@ use crate::transport::rpc;
 
 /// Longest name of a server's logs, in bytes: with the longest end it is a valid origin.
 pub(crate) const LOG_NAME_LEN_MAX: usize = 200;
-/// Most keys that may sign one server's logs, those of the past included.
+/// Most keys that may sign one server's logs at once. Retired ones do not count: they are dropped.
 pub(crate) const LOG_KEYS_MAX: usize = 16;
 /// Longest witness policy, in bytes.
 pub(crate) const WITNESS_POLICY_LEN_MAX: usize = 16 * 1024;
@@ -29,6 +31,7 @@ const NO_WITNESSES: &str = "quorum none\n";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trust {
     name: String,
+    /// Newest first.
     keys: Vec<[u8; 32]>,
     witnesses: Policy,
 }
@@ -125,17 +128,43 @@ impl Trust {
         Ok(Opened { has_new_key: Note::parse(note).is_ok_and(|note| is_new(&note)), accepted })
     }
 
-    /// Takes a key in that the directory has announced. Says whether it is a new one.
-    pub(crate) fn adopt(&mut self, key: [u8; 32]) -> Result<bool, Fault> {
-        if self.keys.contains(&key) {
-            return Ok(false);
-        }
+    /// Takes over what the directory says about the keys of the logs, from its newest checkpoint, which was accepted and
+    /// followed. A key that it announces is pinned if it signed that checkpoint. A pinned one that did not sign, and is
+    /// older than one that did, is retired: whoever has it by now is nobody. `is_first`: what is pinned is what the server
+    /// said at the first contact, of which only what signed stays. Says how many keys are new.
+    pub(crate) fn change_keys(&mut self, announced: &[[u8; 32]], directory: &[u8], is_first: bool) -> u64 {
+        let Ok(note) = Note::parse(directory) else { return 0 };
+        let origin = self.origin(LogId::Directory);
+        let signed = |key: &[u8; 32]| {
+            VerifierKey::new(&origin, KeyType::Ed25519, *key)
+                .is_ok_and(|key| note.verify(&[key]).is_ok_and(|verified| !verified.is_empty()))
+        };
+        let retire = |keys: &mut Vec<[u8; 32]>, newest: usize| {
+            let mut at = 0..;
+            keys.retain(|key| at.next().is_some_and(|at| at < newest) || signed(key));
+        };
         let mut keys = self.keys.clone();
-        keys.push(key);
-        let witnesses = self.witness_text();
-        let grown = Self::new(&self.name, keys, &witnesses);
-        *self = grown.ok_or_else(|| Fault::invalid("the directory announces a key that cannot be one"))?;
-        Ok(true)
+        // Without a pinned key's word, which another process may have retired meanwhile, nothing changes.
+        let Some(newest) = keys.iter().position(signed) else { return 0 };
+        retire(&mut keys, if is_first { 0 } else { newest });
+        let mut added = 0;
+        for key in announced {
+            // Beyond the limit it is passed over: an announcement must never lock a client out.
+            if keys.len() < LOG_KEYS_MAX && !keys.contains(key) && signed(key) {
+                keys.insert(0, *key);
+                added += 1;
+            }
+        }
+        // A new one signed, so that it retires every older one that did not.
+        let newest = keys.iter().position(signed).unwrap_or_default();
+        retire(&mut keys, newest);
+        match Self::new(&self.name, keys, &self.witness_text()) {
+            Some(changed) => {
+                *self = changed;
+                added
+            }
+            None => 0,
+        }
     }
 }
 
@@ -154,7 +183,7 @@ impl Client {
         let answer: pb::GetServerInfoResponse =
             self.call(&rpc::SERVER_INFO, &pb::GetServerInfoRequest {}).await?;
         let shown = Trust::of_server(&answer)?;
-        let keys = shown.keys.clone();
+        let (keys, witnesses) = (shown.keys.clone(), shown.witnesses.clone());
         // Decided under the lock: another process may have met the server since.
         let trust = self.change_pins_with(move |pins| match &pins.logs.trust {
             Some(known) if known.name != shown.name => {
@@ -167,6 +196,8 @@ impl Client {
                 Ok((true, shown))
             }
         });
-        Ok((trust.await?, keys))
+        let trust = trust.await?;
+        self.inner().has_other_witnesses.store(trust.witnesses != witnesses, Ordering::Relaxed);
+        Ok((trust, keys))
     }
 }

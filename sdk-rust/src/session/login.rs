@@ -15,7 +15,7 @@ use veilvault::identity::{AccountBundle, Identity};
 use super::{Session, email, login_error};
 use crate::account::Account;
 use crate::client::Client;
-use crate::error::{Error, IntegrityReason, Result};
+use crate::error::{Error, ErrorKind, IntegrityReason, Result};
 use crate::secret::Password;
 use crate::times;
 use crate::transport::{blocking, rpc};
@@ -26,14 +26,27 @@ impl Client {
     /// # Errors
     /// [`Error::WrongPassword`], also when there is no such account; [`Error::Integrity`] if the server gives out
     /// other keys than the password unlocks, if its logs have another name or key than before, or if its directory names
-    /// keys of this account that are not known here. The session is open then, and nothing is wrapped to any key.
+    /// keys of this account that are not known here. The session is open then, and nothing is wrapped to any key. That the
+    /// directory cannot be read right now is no error: it is read before the next key is wrapped.
     pub async fn login(&self, email: &str, password: &Password) -> Result<Account> {
         // Before the password is used: a server that has changed its name learns nothing.
         let (_, shown) = self.meet().await?;
         self.open_session(email, password).await?;
-        self.directory().follow().await?;
-        self.known_log_keys(&shown).await?;
+        self.follow_at_login(&shown).await?;
         self.account().await
+    }
+
+    /// Follows the directory, and refuses keys of the logs that the server names and the directory does not.
+    pub(crate) async fn follow_at_login(&self, shown: &[[u8; 32]]) -> Result<()> {
+        match self.directory().follow().await {
+            Ok(_) => self.known_log_keys(shown).await,
+            // Nothing is lost: what was not followed is followed before anything is wrapped (`Client::own_key`).
+            Err(e) if is_passing(&e) => {
+                tracing::warn!(error = %e, "the directory was not followed; it will be before the next key is used");
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// Ends this session, or every session of the account, on the server and here. The session is forgotten here
@@ -113,6 +126,11 @@ impl Client {
             session_expires_at_ms: times::required_ms(granted.session_expires_at, rpc)?,
         })
     }
+}
+
+/// Whether it says nothing about what the server showed: it could not be asked, or not now.
+fn is_passing(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::RateLimited { .. } | ErrorKind::Network(_) | ErrorKind::Server)
 }
 
 /// From the server's copies to the account's keys. The password has been proved by now, so whatever does not fit is

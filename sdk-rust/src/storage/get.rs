@@ -17,6 +17,8 @@ use crate::transport::{Failure, Messages, blocking, rpc};
 
 /// How often a broken stream is taken up again before the caller is told.
 const BREAKS_MAX: u32 = 4;
+/// How often the newest is read because another call saw a newer one meanwhile.
+const READS_MAX: u32 = 3;
 
 /// A version on its way.
 pub(super) struct Download {
@@ -107,21 +109,47 @@ impl Storage {
         environment: &str,
         options: GetOptions,
     ) -> Result<Blob> {
+        for _ in 1..READS_MAX {
+            if let (_, blob, true) = self.get_bytes_once(project, environment, &options).await? {
+                return Ok(blob);
+            }
+        }
+        match self.get_bytes_once(project, environment, &options).await? {
+            (_, blob, true) => Ok(blob),
+            (site, blob, false) => Err(site.integrity(IntegrityReason::RolledBack, blob.version.number)),
+        }
+    }
+
+    /// Reads once. False when the newest was asked for, and a newer one was seen by the time it was read.
+    async fn get_bytes_once(
+        &self,
+        project: &Project,
+        environment: &str,
+        options: &GetOptions,
+    ) -> Result<(Site, Blob, bool)> {
         let visit = self.visit(project.id, environment).await?;
         let download = self.download(&visit, options.version).await?;
         let key = self.key_of(&visit, download.checked.seal.epoch).await?;
         let version = download.checked.version(&key);
-        let progress = options.progress;
-        if let Some(progress) = &progress {
+        let progress = &options.progress;
+        if let Some(progress) = progress {
             progress.start(version.plain_bytes.unwrap_or_default());
         }
         let (checked, bytes) = self.open_in_memory(&visit, download, key).await?;
-        if let Some(progress) = &progress {
+        if let Some(progress) = progress {
             progress.advance(bytes.len() as u64);
             progress.finish();
         }
-        self.note(&visit.site, &checked).await?;
-        Ok(Blob { bytes, version })
+        let is_newest = self.note_read(&visit.site, &checked, options.version).await?;
+        Ok((visit.site, Blob { bytes, version }, is_newest))
+    }
+
+    /// Takes note of what was read. False when the newest was asked for, and a newer one was seen meanwhile.
+    pub(super) async fn note_read(&self, site: &Site, checked: &Checked, asked: Option<u64>) -> Result<bool> {
+        match asked {
+            Some(_) => self.note(site, checked).await.map(|()| true),
+            None => self.note_newest(site, checked).await,
+        }
     }
 
     /// Reads a version to its end and opens it.

@@ -13,6 +13,9 @@ use crate::projects::{PAGE_SIZE, PAGES_MAX, Project};
 use crate::times;
 use crate::transport::rpc;
 
+/// How often a list is read again because somebody has written meanwhile.
+const LISTS_MAX: u32 = 5;
+
 impl Storage {
     pub(super) async fn versions_page(
         &self,
@@ -61,10 +64,25 @@ impl Storage {
     }
 
     pub(super) async fn list_history(&self, project: &Project, name: &str) -> Result<Vec<Version>> {
-        let visit = self.visit(project.id, name).await?;
-        if let Some(head) = self.head(&visit).await? {
-            self.note(&visit.site, &head).await?;
+        for _ in 0..LISTS_MAX {
+            if let Some(history) = self.list_below_head(project, name).await? {
+                return Ok(history);
+            }
         }
+        Err(Error::BadAnswer { rpc: rpc::LIST_VERSIONS.path })
+    }
+
+    /// The list from the proved newest version down to the first, without a gap. None when somebody has written meanwhile,
+    /// so that it begins with a newer one than was proved.
+    async fn list_below_head(&self, project: &Project, name: &str) -> Result<Option<Vec<Version>>> {
+        let visit = self.visit(project.id, name).await?;
+        let head = self.head(&visit).await?;
+        if let Some(head) = &head
+            && !self.note_newest(&visit.site, head).await?
+        {
+            return Ok(None);
+        }
+        let newest = head.as_ref().map_or(0, |head| head.seal.version);
         let mut history: Vec<Version> = Vec::new();
         let mut above = Above::Nothing;
         let mut keys = BTreeMap::new();
@@ -72,7 +90,22 @@ impl Storage {
         for _ in 0..PAGES_MAX {
             let page = self.versions_page(&visit.site, PAGE_SIZE, page_token).await?;
             for info in &page.versions {
-                let Ok(checked) = link(info, &visit, &above) else {
+                if history.is_empty() && info.version > newest {
+                    return Ok(None);
+                }
+                let expected = newest.saturating_sub(history.len() as u64);
+                if expected == 0 || info.version != expected {
+                    return Err(visit.site.integrity(IntegrityReason::WrongVersion, info.version));
+                }
+                let linked = match (link(info, &visit, &above), history.is_empty()) {
+                    // Only what was proved speaks for what is below it.
+                    (Ok(first), true) if head.as_ref().is_none_or(|head| head.pin() != first.pin()) => {
+                        return Err(visit.site.integrity(IntegrityReason::Forked, info.version));
+                    }
+                    (Err(e), true) => return Err(e),
+                    (linked, _) => linked,
+                };
+                let Ok(checked) = linked else {
                     history.push(unverified(info)?);
                     above = Above::Broken;
                     continue;
@@ -86,7 +119,11 @@ impl Storage {
             }
             page_token = page.next_page_token;
             if page_token.is_empty() {
-                return Ok(history);
+                let missing = newest.saturating_sub(history.len() as u64);
+                return match missing {
+                    0 => Ok(Some(history)),
+                    _ => Err(visit.site.integrity(IntegrityReason::Truncated, missing)),
+                };
             }
         }
         Err(Error::BadAnswer { rpc: rpc::LIST_VERSIONS.path })

@@ -223,8 +223,9 @@ impl Storage {
     /// All versions, newest first, each with the outcome of its check.
     ///
     /// # Errors
-    /// [`crate::Error::Integrity`] when the newest version contradicts what this machine has seen. A single version
-    /// that fails is in the list with `verified: false`.
+    /// [`crate::Error::Integrity`] when the newest version contradicts what this machine has seen, and when the list does
+    /// not go from the version that the log proves to be there down to version 1 without a gap. A single version in its
+    /// place that fails is in the list with `verified: false`.
     pub async fn history(&self, project: &Project, environment: &str) -> Result<Vec<Version>> {
         self.list_history(project, environment).await
     }

@@ -258,6 +258,20 @@ impl Client {
         .await
     }
 
+    /// The same for what was read as the newest. False when another call noted a newer one meanwhile: what was read is not
+    /// the newest any more, if it ever was.
+    pub(crate) async fn pin_newest(&self, environment: EnvironmentId, name: &str, seen: Pin) -> Result<bool> {
+        let subject = format!("environment {name}");
+        self.change_pins_with(move |pins| {
+            if pins.pin(environment).is_some_and(|pin| pin.version > seen.version) {
+                return Ok((false, false));
+            }
+            let changed = pins.advance(environment, &seen);
+            Ok((changed.map_err(|reason| Error::integrity(reason, subject))?, true))
+        })
+        .await
+    }
+
     /// Takes note of where a name leads, the first time; refuses that it leads elsewhere. Decided under the lock: another
     /// process may have noted it since the pins were read.
     pub(crate) async fn pin_name(&self, project: ProjectId, name: &str, id: EnvironmentId) -> Result<()> {

@@ -193,6 +193,11 @@ impl Storage {
         self.client.epoch_key(site.project, site.environment, &site.name, epoch, identity).await
     }
 
+    /// Takes note of a version that was read as the newest. False when a newer one was noted meanwhile.
+    pub(super) async fn note_newest(&self, site: &Site, checked: &Checked) -> Result<bool> {
+        self.client.pin_newest(site.environment, &site.name, checked.pin()).await
+    }
+
     /// Takes note of a version that was read or written.
     pub(super) async fn note(&self, site: &Site, checked: &Checked) -> Result<()> {
         self.client.pin_version(site.environment, &site.name, checked.pin()).await

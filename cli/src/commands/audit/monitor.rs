@@ -26,9 +26,13 @@ pub async fn monitor(
     let (client, project) = context.project(project).await?;
     let mut monitor = client.audit(&project).monitor();
     context.output.say(&plain(&format!("watching the log of {}", project.name)));
+    let mut is_first = true;
     loop {
         match monitor.step().await {
             Ok(step) => {
+                if std::mem::take(&mut is_first) {
+                    show::witnesses(&client);
+                }
                 tell(context, &step, &evidence, once)?;
                 if once {
                     return Ok(if step.findings.is_empty() { Exit::Done } else { Exit::Integrity });

@@ -126,6 +126,10 @@ async fn what_was_seen_of_logs_survives_the_store() {
         .change_pins(move |pins| {
             pins.logs.raise(Alarm { account, index: 3 });
             pins.logs.raise(Alarm { account, index: 4 });
+            assert_eq!(pins.logs.see_key(account, 7, 2), Ok(true));
+            assert_eq!(pins.logs.see_key(account, 7, 2), Ok(false));
+            assert_eq!(pins.logs.see_key(account, 6, 2), Err(7), "an older leaf");
+            assert_eq!(pins.logs.see_key(account, 8, 1), Err(7), "an older generation");
             Ok(true)
         })
         .await

@@ -300,6 +300,10 @@ pub(crate) struct State {
     pub(crate) bundles: BTreeMap<String, Vec<u8>>,
     /// Other bytes for these paths of the project's log.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Paths of the project's log that are said to be unknown.
+    pub(crate) missing: Vec<String>,
+    /// What every file of the directory is refused with.
+    pub(crate) directory_refusal: Option<(&'static str, &'static str)>,
     /// Paths that were asked for.
     pub(crate) asked: Vec<String>,
     /// What becomes of proofs on their way.
@@ -323,6 +327,8 @@ impl Served {
             directory,
             bundles: BTreeMap::from([(identity.account().to_string(), bundle)]),
             files: BTreeMap::new(),
+            missing: Vec::new(),
+            directory_refusal: None,
             asked: Vec::new(),
             twist: None,
             token_path: format!("/log/{NAME}/project/{PROJECT}/"),
@@ -378,6 +384,9 @@ impl State {
             "GetLogFile" => {
                 let request: pb::GetLogFileRequest = read(&call.body);
                 self.asked.push(request.path.clone());
+                if self.missing.contains(&request.path) {
+                    return Err(missing("LOG_FILE_UNKNOWN"));
+                }
                 match self.files.get(&request.path) {
                     Some(data) => message(&pb::GetLogFileResponse { data: data.clone() }),
                     None => self.project.answer_file(&request.path),
@@ -385,6 +394,9 @@ impl State {
             }
             "GetDirectoryFile" => {
                 let request: pb::GetDirectoryFileRequest = read(&call.body);
+                if let Some((code, reason)) = self.directory_refusal {
+                    return Err(refusal(code, reason, None));
+                }
                 self.directory.answer_directory_file(&request.path)
             }
             "CreateLogToken" => message(&pb::CreateLogTokenResponse {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::super::verify::Checked;
 use super::super::{GetOptions, Storage, Version};
 use super::{Download, expected, open_error};
-use crate::error::{Error, Result};
+use crate::error::{Error, IntegrityReason, Result};
 use crate::pipeline;
 use crate::projects::Project;
 use crate::transport::blocking;
@@ -73,7 +73,7 @@ impl Storage {
         let checked = download.checked.clone();
         let key = self.key_of(&visit, checked.seal.epoch).await?;
         let version = checked.version(&key);
-        let progress = options.progress;
+        let (progress, asked) = (options.progress, options.version);
         if let Some(progress) = &progress {
             progress.start(version.plain_bytes.unwrap_or_default());
         }
@@ -101,8 +101,11 @@ impl Storage {
         pumped?;
         drained?;
         opened.map_err(|e| open_error(&visit.site, checked.seal.version, e))?;
-        self.note(&visit.site, &checked).await?;
-        Ok(version)
+        match self.note_read(&visit.site, &checked, asked).await? {
+            true => Ok(version),
+            // It is written already, so that it cannot be read again here.
+            false => Err(visit.site.integrity(IntegrityReason::RolledBack, checked.seal.version)),
+        }
     }
 }
 

@@ -100,6 +100,20 @@ async fn an_older_version_as_the_newest_is_found_by_who_saw_the_newer() {
 }
 
 #[tokio::test]
+async fn what_was_read_as_the_newest_is_not_noted_below_a_newer_one() {
+    let server = Server::default();
+    let client = client(&server);
+    put(&client, b"one").await.expect("stored");
+    let id = server.row(ENV).id.parse().expect("an id");
+    let one = client.pins().await.expect("read").pin(id).expect("seen");
+    assert!(client.pin_newest(id, ENV, one).await.expect("noted"));
+    // Written by another call after this one was judged, and before it is noted.
+    put(&client, b"two").await.expect("stored");
+    assert!(!client.pin_newest(id, ENV, one).await.expect("decided"));
+    assert_eq!(client.pins().await.expect("read").pin(id).expect("seen").version, 2);
+}
+
+#[tokio::test]
 async fn another_history_is_found_however_long_it_is() {
     let server = Server::default();
     let client = client(&server);

@@ -122,6 +122,28 @@ async fn history_names_every_version_and_its_check() {
 }
 
 #[tokio::test]
+async fn a_history_with_a_gap_or_another_beginning_or_end_is_refused() {
+    use crate::IntegrityReason::{Truncated, WrongVersion};
+    for (missing, expected) in
+        [(vec![0], Truncated), (vec![1], WrongVersion), (vec![2], WrongVersion), (vec![0, 1], Truncated)]
+    {
+        let server = Server::default();
+        for content in [&b"1"[..], b"22", b"333"] {
+            put(&client(&server), content).await.expect("stored");
+        }
+        server.state().unlisted = missing.clone();
+        // Also to a machine that has seen nothing.
+        let said = client(&server).storage().history(&project(), ENV).await;
+        assert_eq!(lies::reason(said), Some(expected), "{missing:?}");
+    }
+    // The list is empty, and a version is proved.
+    let server = Server::default();
+    put(&client(&server), b"1").await.expect("stored");
+    server.state().unlisted = vec![0];
+    assert_eq!(lies::reason(client(&server).storage().history(&project(), ENV).await), Some(Truncated));
+}
+
+#[tokio::test]
 async fn rollback_is_a_new_version_with_the_old_content() {
     let client = client(&Server::default());
     put(&client, b"old").await.expect("stored");

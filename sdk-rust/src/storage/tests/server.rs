@@ -43,6 +43,8 @@ pub(super) struct State {
     /// The name and id that environments are shown with instead of their own.
     pub(super) shown_name: Option<String>,
     pub(super) shown_id: Option<String>,
+    /// Places of versions that are left out of lists.
+    pub(super) unlisted: Vec<usize>,
     /// Chunks that are refused.
     pub(super) refuse_chunks: Vec<u32>,
     /// Chunks that arrived, in order.
@@ -73,6 +75,7 @@ impl Default for Server {
             receipt: None,
             shown_name: None,
             shown_id: None,
+            unlisted: Vec::new(),
             refuse_chunks: Vec::new(),
             chunks: Vec::new(),
             log: ServedLog::new(LogId::Project(project)),
@@ -211,7 +214,9 @@ impl State {
     }
 
     fn list(&self, request: &pb::ListVersionsRequest) -> Answer {
-        let all = self.row(&request.env_name)?.versions.iter().rev().map(|(info, _)| info.clone());
+        let versions = self.row(&request.env_name)?.versions.iter().enumerate();
+        let listed = versions.filter(|(at, _)| !self.unlisted.contains(at));
+        let all = listed.rev().map(|(_, (info, _))| info.clone());
         let versions: Vec<_> = all.take(request.page_size as usize).collect();
         message(&pb::ListVersionsResponse { versions, next_page_token: String::new() })
     }

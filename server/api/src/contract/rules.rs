@@ -242,6 +242,9 @@ fn shape(format: pb::Format, text: &str) -> Option<Problem> {
             (text.parse::<Email>().is_ok_and(|e| e.as_str().len() == text.len()), "an e-mail address")
         }
         pb::Format::Etag => (is_etag(text), "a strong entity tag with its quotes, or '*'"),
+        pb::Format::Lines => {
+            (!text.chars().any(|c| c.is_control() && c != '\n'), "lines free of control characters")
+        }
     };
     (!good).then_some(Problem::Format(wanted))
 }

@@ -1,5 +1,5 @@
 //! Step 4, tier: rate tokens by account, or by address for callers without one. Guessable secrets have stricter meters
-//! of their own, by address and by e-mail. A change without a price (an upload's chunk) has one too. Before this step, a
+//! of their own, by address and by e-mail. What has no price (an upload's chunk, a piece of a log) has one too. Before this step, a
 //! refused request costs its address a token: see [`Gate::charge`].
 
 use std::{net::IpAddr, time::Duration};
@@ -40,9 +40,10 @@ impl Gate {
             self.take_guarded(call).await?;
         }
         let taken = match &call.caller {
-            Some(caller) if access.cost == 0 && access.mutation => {
+            Some(caller) if access.cost == 0 => {
                 let window = Window { limit: self.settings.chunks_per_minute, seconds: MINUTE };
-                self.take(&format!("chunks:{}", caller.account), 1, &[window], "chunks", true).await?
+                let key = format!("chunks:{}", caller.account);
+                self.take(&key, 1, &[window], "chunks", access.mutation).await?
             }
             _ if access.cost == 0 => None,
             Some(caller) => {
@@ -54,6 +55,12 @@ impl Gate {
         };
         call.allowance = taken.map(|(window, left)| (window.limit, left));
         Ok(())
+    }
+
+    /// Takes a token of those who read a private log by its token, all of them together.
+    pub async fn take_pieces(&self, log: &str) -> Result<(), Fault> {
+        let window = Window { limit: self.settings.chunks_per_minute, seconds: MINUTE };
+        self.take(&format!("log:{log}"), 1, &[window], "chunks", false).await.map(drop)
     }
 
     /// Takes tokens of a caller without an account.

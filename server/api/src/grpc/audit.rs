@@ -8,8 +8,12 @@ use futures_util::{
 };
 use tonic::{Request, Response, Status, async_trait};
 use veilcloud_domain::{
-    audit::{Audit, model::Line, verify},
-    page::{PAGE_SIZE_MAX, PageArgs},
+    audit::{
+        Audit,
+        model::{Line, Trail},
+        verify,
+    },
+    page::PageArgs,
     projects::ProjectAccess,
 };
 use veilcloud_proto::audit::v1::{self as pb, audit_service_server::AuditService};
@@ -18,8 +22,12 @@ use veilcore::id::AccountId;
 use super::{Api, access, caller};
 use crate::{
     convert::{audit as convert, id, timestamp},
+    rest::MediaType,
     status::Fault,
 };
+
+/// Events in one piece of an export: at most 600 bytes each.
+const EXPORT_PAGE: usize = 400;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -78,7 +86,10 @@ impl AuditService for Api {
         };
         let export =
             Export { audit: self.services.audit.clone(), access, array, next: Next::First(request.first) };
-        Ok(Response::new(stream::unfold(export, Export::step).boxed()))
+        let mut response = Response::new(stream::unfold(export, Export::step).boxed());
+        let kind = if array { "application/json" } else { "application/x-ndjson" };
+        response.extensions_mut().insert(MediaType(kind));
+        Ok(response)
     }
 
     async fn get_log(&self, request: Request<pb::GetLogRequest>) -> Answer<pb::GetLogResponse> {
@@ -144,8 +155,7 @@ impl AuditService for Api {
 
 /// What the entry says, when it is one of ours and of this log.
 fn event_of(origin: &str, index: u64, entry: &[u8]) -> Option<pb::Event> {
-    let (_, trail) = origin.split_once('/')?;
-    let line = Line::parse(trail.parse().ok()?, entry).ok()?;
+    let line = Line::parse(Trail::of_origin(origin)?, entry).ok()?;
     Some(convert::event(&veilcloud_domain::audit::model::Event { index, line }))
 }
 
@@ -171,7 +181,7 @@ impl Export {
             Next::Over => return None,
         };
         let begins = matches!(self.next, Next::First(_));
-        let args = PageArgs { after, size: PAGE_SIZE_MAX };
+        let args = PageArgs { after, size: EXPORT_PAGE };
         let page = match self.audit.events(&self.access, args).await {
             Ok(page) => page,
             Err(error) => {

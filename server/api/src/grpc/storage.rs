@@ -155,7 +155,7 @@ impl Api {
         wish: &RangeWish,
     ) -> Result<(Opened, bool), Fault> {
         let storage = &self.services.storage;
-        let (_, version) = storage.stat(access, name, number(request.version)).await?;
+        let (environment, version) = storage.stat(access, name, number(request.version)).await?;
         let tag = held(&request.if_none_match);
         // RFC 9110, 13.2.2: a version the caller has is said so before its range is looked at.
         let range = match tag == Some(version.etag()) {
@@ -163,7 +163,8 @@ impl Api {
             false => wish.resolve(version.len, &version.etag().to_string())?,
         };
         let (offset, length) = range.unwrap_or((0, 0));
-        let opened = storage.open(access, name, Some(version.number), tag, offset, length).await?;
+        let (stated, by_number) = ((environment, version), request.version != 0);
+        let opened = storage.open_stated(access, stated, by_number, tag, offset, length).await?;
         let partial = range.is_some() && opened.stream.is_some();
         Ok((opened, partial))
     }

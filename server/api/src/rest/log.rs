@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, header};
+use veilcloud_domain::audit::model::Trail;
 
 use super::{Refusal, Rest, other_method};
 use crate::{
@@ -52,17 +53,20 @@ impl Asked {
         if !self.reads {
             return Err(other_method("GET, HEAD"));
         }
-        // Whoever shows no token pays with their address; a token was paid for when it was made.
-        if self.token.is_none() {
-            gate.take_anonymous(self.address).await?;
-        }
-        let file = match gate.audit().served_file(&self.path, self.token.as_deref()).await {
-            Ok(file) => file,
-            Err(error) if self.token.is_none() => return Err(Fault::from(error).into()),
+        let (log, path) = match gate.audit().admit(&self.path, self.token.as_deref()) {
+            Ok(admitted) => admitted,
             Err(error) => return Err(gate.charge(self.address, Fault::from(error)).await.into()),
         };
+        // The directory is open, so the address pays; another log's readers share the log's own window.
+        let public = log == Trail::Directory;
+        if public {
+            gate.take_anonymous(self.address).await?;
+        } else {
+            gate.take_pieces(&log.to_string()).await?;
+        }
+        let file = gate.audit().file(log, path).await.map_err(Fault::from)?;
         let kind = if file.text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
-        let scope = if self.token.is_none() { "public" } else { "private" };
+        let scope = if public { "public" } else { "private" };
         let age = if file.immutable { LONG } else { SHORT };
         let mut response = Response::new(Body::from(file.bytes));
         let headers = response.headers_mut();

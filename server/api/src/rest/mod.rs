@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock, atomic::Ordering};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use tonic::Status;
 use veilcloud_proto::common::v1::ErrorReason;
 
@@ -21,6 +22,7 @@ use self::route::{Hit, Match, Routes};
 pub use self::{
     openapi::openapi,
     range::{RangeWish, Served},
+    transcode::MediaType,
 };
 use crate::{
     Health, Settings,
@@ -79,6 +81,10 @@ impl Rest {
             response
         });
         if head {
+            // RFC 9110, 8.6: the length that GET has, or none; an emptied body would say 0.
+            if let Some(len) = response.body().size_hint().exact().filter(|len| *len > 0) {
+                response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(len.into());
+            }
             *response.body_mut() = Body::empty();
         }
         response

@@ -19,6 +19,7 @@ pub const HEADS_MAX: usize = 4_096;
 pub struct Heads {
     state: Mutex<State>,
     changed: Notify,
+    scan: Notify,
 }
 
 #[derive(Default)]
@@ -46,6 +47,8 @@ impl Heads {
                 && let Some(longest) = state.order.pop_front()
             {
                 state.heads.remove(&longest);
+                // Found again by a look through the logs.
+                self.scan_again();
             }
             state.heads.insert(log, head);
             state.order.push_back(log);
@@ -75,6 +78,17 @@ impl Heads {
             }
             changed.await;
         }
+    }
+
+    /// Has the publisher look through all logs for heads that are committed and not shown: for when a head may have been
+    /// committed and could not be put here. Never waits; asked several times before it begins, it looks once.
+    pub fn scan_again(&self) {
+        self.scan.notify_one();
+    }
+
+    /// Waits until that was asked for.
+    pub(super) async fn scan_asked(&self) {
+        self.scan.notified().await;
     }
 
     // The two collections change together, without a panic in between.

@@ -44,7 +44,8 @@ impl Log {
         self.pool.note(trail);
     }
 
-    /// Fails when the sequencer is over or shuts down: no change can be made any more. For the readiness of the process.
+    /// Fails when no change can be logged: the sequencer is over or shuts down, or its last batches failed. For the
+    /// readiness of the process, and asked before every change.
     pub fn check(&self) -> Result<(), StoreError> {
         self.pool.check()
     }

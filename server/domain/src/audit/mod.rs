@@ -20,7 +20,7 @@ mod verify;
 pub mod witness;
 
 pub use file::LogFile;
-pub use pool::{NOTED_MAX, READ_DELAY, WAITERS_MAX};
+pub use pool::{FAILED_ROUNDS_MAX, NOTED_MAX, READ_DELAY, WAITERS_MAX};
 pub use reader::{LogReader, PUBLISH_WAIT, Proof, Published, TILES_MAX};
 pub use reads::Reads;
 pub use service::{Audit, LogDescription};

@@ -63,6 +63,18 @@ impl Trail {
     }
 }
 
+impl Trail {
+    /// The log that an origin names, whatever it begins with.
+    pub fn of_origin(origin: &str) -> Option<Self> {
+        let (rest, last) = origin.rsplit_once('/')?;
+        if last == "directory" {
+            return Some(Self::Directory);
+        }
+        let kind = rest.rsplit('/').next()?;
+        format!("{kind}/{last}").parse().ok()
+    }
+}
+
 /// The end of an origin: `project/<id>`, `account/<id>` or `directory`.
 impl fmt::Display for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

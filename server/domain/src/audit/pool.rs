@@ -22,6 +22,10 @@ pub const NOTED_MAX: usize = 16_384;
 /// Longest time that a line without a waiter stays behind.
 pub const READ_DELAY: Duration = Duration::from_millis(250);
 
+/// Batches in a row that fail before no change is begun any more: what cannot be logged is not done. The lines that wait
+/// are tried again meanwhile, and the first batch that goes well ends it.
+pub const FAILED_ROUNDS_MAX: u32 = 3;
+
 /// What a waiter is told.
 pub(super) type Answer = Result<(), StoreError>;
 
@@ -63,6 +67,8 @@ struct State {
     later: VecDeque<(Instant, Trail)>,
     waiters: usize,
     gate: Gate,
+    /// Batches in a row that failed.
+    failed_rounds: u32,
 }
 
 /// The logs that have something to do.
@@ -79,6 +85,7 @@ impl Default for Pool {
             later: VecDeque::new(),
             waiters: 0,
             gate: Gate::Open,
+            failed_rounds: 0,
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -178,9 +185,13 @@ impl Pool {
             state.gate = Gate::Draining;
         }
         // Nothing is put off any more.
+        let now = Instant::now();
         let later = std::mem::take(&mut state.later);
         for (due, trail) in later {
-            if state.trails.get(&trail).is_some_and(|waiting| waiting.due == due) {
+            let state = &mut *state;
+            if let Some(waiting) = state.trails.get_mut(&trail).filter(|waiting| waiting.due == due) {
+                // Or whoever queues the log next takes it for one that is still put off, and it is taken twice.
+                waiting.due = waiting.due.min(now);
                 state.due.push_back(trail);
             }
         }
@@ -205,9 +216,20 @@ impl Pool {
         }
     }
 
-    /// Whether callers are let in.
+    /// Whether a change may be begun: the sequencer takes callers, and its batches go well.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.lock().check_gate()
+        let state = self.lock();
+        state.check_gate()?;
+        if state.failed_rounds >= FAILED_ROUNDS_MAX {
+            return Err(unavailable(format!("its last {} batches failed", state.failed_rounds)));
+        }
+        Ok(())
+    }
+
+    /// A batch went well, or did not.
+    pub(super) fn note_round(&self, went_well: bool) {
+        let mut state = self.lock();
+        state.failed_rounds = if went_well { 0 } else { state.failed_rounds.saturating_add(1) };
     }
 
     /// Whether nobody waits and nothing is queued.

@@ -3,10 +3,10 @@
 //! checkpoint shown that the quorum has not cosigned, a cosignature that was not verified, or the sequencer waiting for a
 //! witness.
 //!
-//! Witnesses are not trusted: each can refuse, lie or be silent, and then counts as one that did not cosign. There is one
-//! exception. A witness that says it saw a larger tree than ours may be right, and then our store was set back and new
-//! entries would fork the log. So such a log is held: nothing of it is published until the witness says otherwise or is
-//! taken out of the policy.
+//! Witnesses are not trusted: each can refuse, lie or be silent, and then counts as one that did not cosign. A witness that
+//! says it saw a larger tree than ours may be right, and then our store was set back and new entries would fork the log. It
+//! says so without a signature, so it is an alarm and no more than that while the others make the quorum. When they do not,
+//! the log is held: nothing of it is published until they do, the witness says otherwise, or it is taken out of the policy.
 
 mod ask;
 mod port;
@@ -89,7 +89,7 @@ pub enum Outcome {
         /// How many witnesses cosigned so far.
         cosigned: usize,
     },
-    /// A witness saw a larger tree than the log has: the log is held.
+    /// A witness saw a larger tree than the log has, and the others make no quorum: the log is held.
     Ahead {
         /// The log.
         log: Trail,
@@ -183,7 +183,7 @@ impl Publisher {
         self.lock().queue.len()
     }
 
-    /// Logs of which a witness saw more than we have. Any at all is an alarm.
+    /// Logs of which a witness saw more than we have and the others make no quorum. Any at all is an alarm.
     pub fn held(&self) -> Vec<Trail> {
         self.lock().queue.held()
     }
@@ -207,10 +207,12 @@ impl Publisher {
                 }
             };
             let (heads, timer, done) = (pin!(self.heads.next()), pin!(timer), pin!(done));
-            match future::select(done, future::select(heads, timer)).await {
+            let scan = pin!(self.heads.scan_asked());
+            match future::select(done, future::select(heads, future::select(scan, timer))).await {
                 Either::Left((done, _)) => self.land(done),
                 Either::Right((Either::Left((head, _)), _)) => self.offer(head),
-                Either::Right((Either::Right(_), _)) => {}
+                Either::Right((Either::Right((Either::Left(_), _)), _)) => self.lock().scan.again(),
+                Either::Right((Either::Right((Either::Right(_), _)), _)) => {}
             }
         }
     }
@@ -222,7 +224,7 @@ impl Publisher {
         let mut wakes = Vec::new();
         let room = state.queue.room();
         if let Some(after) = state.scan.begin(now, room) {
-            flying.push(async move { Done::Scanned(scan::page(&*self.logs, after).await) }.boxed());
+            flying.push(async move { Done::Scanned(self.page(after).await) }.boxed());
         } else {
             wakes.extend(state.scan.next_due(room));
         }
@@ -268,12 +270,12 @@ impl Publisher {
                     ours,
                     theirs,
                     witness,
-                    "a witness saw more of this log than there is here: the store was set back, or the witness is wrong. \
-                     Nothing of this log is published until that is settled"
+                    "nothing of this log is published: a witness saw more of it than there is here, and the others \
+                     make no quorum"
                 );
                 Next::Hold
             }
-            Outcome::Stale { log } => match scan::head(&*self.logs, *log).await {
+            Outcome::Stale { log } => match self.unshown(*log).await {
                 Ok(Some(newest)) => {
                     self.offer(newest);
                     Next::Retry
@@ -295,12 +297,20 @@ impl Publisher {
             Ok(note) => note,
             Err(error) => return failed(log, error.to_string()),
         };
-        if let Err(outcome) = self.gather(job, note.text()).await {
-            return outcome;
-        }
+        let behind = match self.gather(job, note.text()).await {
+            Ok(behind) => behind,
+            Err(cause) => return Outcome::Failed { log, cause },
+        };
         let cosigned = job.cosigned.len();
         if !self.is_quorum(job.cosigned.keys().copied()) {
-            return Outcome::BelowQuorum { log, size, cosigned };
+            return behind.unwrap_or(Outcome::BelowQuorum { log, size, cosigned });
+        }
+        if matches!(behind, Some(Outcome::Stale { .. })) {
+            match self.unshown(log).await {
+                Ok(Some(newest)) => self.offer(newest),
+                Ok(None) => {}
+                Err(_) => self.lock().scan.again(),
+            }
         }
         for signature in job.cosigned.values() {
             if let Err(error) = note.add(signature.clone()) {
@@ -314,12 +324,14 @@ impl Publisher {
     }
 
     /// Collects cosignatures into the job until every witness has answered or, the quorum being reached, a little longer.
-    async fn gather(&self, job: &mut Job, text: &str) -> Result<(), Outcome> {
+    /// Gives what to make of witnesses that say they saw more, should there be no quorum without them: they may be wrong.
+    async fn gather(&self, job: &mut Job, text: &str) -> Result<Option<Outcome>, StoreError> {
         let Job { head, cosigned } = job;
         let missing = (0..self.peers.len()).filter(|peer| !cosigned.contains_key(peer));
         let mut asked: FuturesUnordered<_> =
             missing.map(|at| self.ask(&self.peers[at], head, text).map(move |asked| (at, asked))).collect();
         let mut enough: Option<Instant> = None;
+        let mut behind = None;
         loop {
             if enough.is_none() && self.is_quorum(cosigned.keys().copied()) {
                 enough = Some(Instant::now() + EXTRA_WAIT);
@@ -328,16 +340,18 @@ impl Publisher {
                 Some(until) => timeout_at(until, asked.next()).await.unwrap_or(None),
                 None => asked.next().await,
             };
-            let Some((at, asked)) = answered else { return Ok(()) };
+            let Some((at, asked)) = answered else { return Ok(behind) };
             match asked {
                 Ok(signature) => drop(cosigned.insert(at, signature)),
                 Err(Miss::Witness(_)) => {}
+                // Only the newest head can tell whether we have too little.
+                Err(Miss::Ahead { .. }) if matches!(behind, Some(Outcome::Stale { .. })) => {}
                 Err(Miss::Ahead { theirs }) => {
                     let witness = self.peers[at].name.clone();
-                    return Err(Outcome::Ahead { log: head.log, ours: head.size, theirs, witness });
+                    behind = Some(Outcome::Ahead { log: head.log, ours: head.size, theirs, witness });
                 }
-                Err(Miss::Stale) => return Err(Outcome::Stale { log: head.log }),
-                Err(Miss::Store(cause)) => return Err(Outcome::Failed { log: head.log, cause }),
+                Err(Miss::Stale) => behind = Some(Outcome::Stale { log: head.log }),
+                Err(Miss::Store(cause)) => return Err(cause),
             }
         }
     }

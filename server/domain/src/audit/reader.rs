@@ -16,7 +16,7 @@ use veilchain::{
 use super::{
     error::AuditError,
     model::{Event, Line, Trail},
-    port::LogStore,
+    port::{LogState, LogStore},
 };
 use crate::{
     page::{Page, PageArgs},
@@ -28,7 +28,7 @@ pub const TILES_MAX: usize = 4_096;
 /// Longest wait for the witnesses to see a leaf that is asked for.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 /// Pause between two looks whether they have.
-const PUBLISH_POLL: Duration = Duration::from_millis(20);
+const PUBLISH_POLL: Duration = Duration::from_millis(50);
 /// Name of the logs in errors.
 pub(super) const LOG: &str = "log";
 
@@ -72,12 +72,8 @@ impl LogReader {
 
     /// The newest checkpoint that is shown; `None` before the first.
     pub async fn published(&self, log: Trail) -> Result<Option<Published>, StoreError> {
-        let Some(note) = self.store.state(log).await?.and_then(|state| state.published) else {
-            return Ok(None);
-        };
-        let parsed = Note::parse(&note).ok().and_then(|note| Checkpoint::parse(note.text()).ok());
-        let checkpoint = parsed.ok_or_else(|| damaged(log, "its published checkpoint is none"))?;
-        Ok(Some(Published { size: checkpoint.size, root: checkpoint.root, checkpoint: note }))
+        let Some(state) = self.store.state(log).await? else { return Ok(None) };
+        shown(log, state)
     }
 
     /// Leaves that are committed, shown or not.
@@ -187,9 +183,8 @@ impl LogReader {
             if index >= size {
                 return Err(AuditError::Index { index, size });
             }
-            if let Some(head) = self.published(log).await?
-                && index < head.size
-            {
+            let head = state.map_or(Ok(None), |state| shown(log, state))?;
+            if let Some(head) = head.filter(|head| index < head.size) {
                 return Ok(head);
             }
             if attempt < tries {
@@ -217,6 +212,14 @@ impl LogReader {
     fn forget(&self, log: Trail) {
         self.tiles.retain(|(trail, _, _), _| *trail != log);
     }
+}
+
+/// What a lock row says may be shown.
+fn shown(log: Trail, state: LogState) -> Result<Option<Published>, StoreError> {
+    let Some(note) = state.published else { return Ok(None) };
+    let parsed = Note::parse(&note).ok().and_then(|note| Checkpoint::parse(note.text()).ok());
+    let checkpoint = parsed.ok_or_else(|| damaged(log, "its published checkpoint is none"))?;
+    Ok(Some(Published { size: checkpoint.size, root: checkpoint.root, checkpoint: note }))
 }
 
 pub(super) fn damaged(log: Trail, cause: &str) -> StoreError {

@@ -8,6 +8,7 @@ use veilsign::capability::Actions;
 use super::{
     error::AuditError,
     file::LogFile,
+    log::Log,
     model::{Event, Trail},
     reader::{LogReader, Proof, Published},
     signer::LogKeys,
@@ -36,6 +37,7 @@ pub struct LogDescription {
 /// The logs' readers.
 pub struct Audit {
     reader: Arc<LogReader>,
+    log: Arc<Log>,
     directory: Arc<dyn Directory>,
     keys: Arc<LogKeys>,
     tokens: LogTokenKey,
@@ -48,13 +50,14 @@ impl Audit {
     /// The service on its ports. `witness_policy` holds the lines of a tlog-policy after its log lines.
     pub fn new(
         reader: Arc<LogReader>,
+        log: Arc<Log>,
         directory: Arc<dyn Directory>,
         keys: Arc<LogKeys>,
         tokens: LogTokenKey,
         clock: Arc<dyn Clock>,
         witness_policy: String,
     ) -> Self {
-        Self { reader, directory, keys, tokens, clock, witness_policy }
+        Self { reader, log, directory, keys, tokens, clock, witness_policy }
     }
 
     /// The project's events, oldest first; the page key is the index of the last one given.
@@ -79,7 +82,15 @@ impl Audit {
         index: u64,
         seen: u64,
     ) -> Result<Proof, AuditError> {
-        self.reader.prove(Trail::Project(access.project()), index, seen).await
+        self.prove_given(Trail::Project(access.project()), index, seen).await
+    }
+
+    /// Proves a leaf whose index a store gave out. Its line is committed, and may still be on its way into the log.
+    async fn prove_given(&self, log: Trail, index: u64, seen: u64) -> Result<Proof, AuditError> {
+        if index >= self.reader.size(log).await? {
+            self.log.settle(log).await?;
+        }
+        self.reader.prove(log, index, seen).await
     }
 
     /// What the project's log is called, who signs it, what it shows now.
@@ -114,7 +125,7 @@ impl Audit {
     pub async fn account_key(&self, id: AccountId, seen: u64) -> Result<(Vec<u8>, Proof), AuditError> {
         let account = self.directory.account(id).await?.ok_or(AuditError::KeyUnknown)?;
         let index = account.key_index.ok_or(AuditError::KeyUnknown)?;
-        let proof = self.reader.prove(Trail::Directory, index, seen).await?;
+        let proof = self.prove_given(Trail::Directory, index, seen).await?;
         Ok((account.bundle, proof))
     }
 
@@ -127,16 +138,18 @@ impl Audit {
         Ok((self.tokens.issue(log, expires_at_ms), path, expires_at_ms))
     }
 
-    /// A file by the path below `/log/`, for whoever shows a token of that log; the directory needs none.
-    pub async fn served_file(&self, path: &str, token: Option<&str>) -> Result<LogFile, AuditError> {
+    /// The log and the file that a path below `/log/` names, for whoever shows a token of that log; the directory needs
+    /// none. Judged before anything is looked up: a log that is not there is refused like one that is.
+    pub fn admit<'a>(&self, path: &'a str, token: Option<&str>) -> Result<(Trail, &'a str), AuditError> {
         let (log, file) = self.locate(path).ok_or(AuditError::File)?;
         let admitted = log == Trail::Directory
             || token.is_some_and(|token| self.tokens.admits(token, log, self.clock.now_ms()));
-        // Judged before anything is looked up: a log that is not there is refused like one that is.
-        if !admitted {
-            return Err(AuditError::Token);
-        }
-        self.reader.file(log, file).await
+        if admitted { Ok((log, file)) } else { Err(AuditError::Token) }
+    }
+
+    /// A file of a log that the caller was admitted to.
+    pub async fn file(&self, log: Trail, path: &str) -> Result<LogFile, AuditError> {
+        self.reader.file(log, path).await
     }
 
     /// Name that begins every origin, public keys newest first, and the policy's witness lines.

@@ -71,6 +71,7 @@ fn all(lines: &[Line]) -> BTreeSet<Trail> {
 impl Directory for Settled<dyn Directory> {
     async fn create_account(&self, account: Account, lines: Vec<Line>) -> Result<bool, StoreError> {
         let trails = all(&lines);
+        self.log.check()?;
         let created = self.port.create_account(account, lines).await?;
         self.settle(created, trails).await?;
         Ok(created)
@@ -91,6 +92,7 @@ impl Directory for Settled<dyn Directory> {
         line: Line,
     ) -> Result<bool, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let renamed = self.port.rename_account(id, display_name, line).await?;
         self.settle(renamed, trails).await?;
         Ok(renamed)
@@ -105,6 +107,7 @@ impl Directory for Settled<dyn Directory> {
         lines: Vec<Line>,
     ) -> Result<bool, StoreError> {
         let trails = all(&lines);
+        self.log.check()?;
         let replaced = self.port.replace_credentials(id, record_hash, new, ending, lines).await?;
         self.settle(replaced, trails).await?;
         Ok(replaced)
@@ -112,6 +115,7 @@ impl Directory for Settled<dyn Directory> {
 
     async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError> {
         let trails = all(&lines);
+        self.log.check()?;
         let deleted = self.port.delete_account(id, lines).await?;
         self.settle(deleted, trails).await?;
         Ok(deleted)
@@ -125,6 +129,7 @@ impl Directory for Settled<dyn Directory> {
         line: Line,
     ) -> Result<bool, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let opened = self.port.open_session(session, record_hash, limit, line).await?;
         self.settle(opened, trails).await?;
         Ok(opened)
@@ -137,6 +142,7 @@ impl Directory for Settled<dyn Directory> {
         now_ms: u64,
         line: Line,
     ) -> Result<Rotation, StoreError> {
+        self.log.check()?;
         let rotation = self.port.rotate_refresh(old, new, now_ms, line).await?;
         // Only the store knew whose session it is. The same trade again wrote no line, but the one before may still be on
         // its way.
@@ -146,7 +152,7 @@ impl Directory for Settled<dyn Directory> {
             Rotation::Unknown => None,
         };
         if let Some(account) = account {
-            self.log.settle(Trail::Account(account)).await?;
+            self.settle(true, BTreeSet::from([Trail::Account(account)])).await?;
         }
         Ok(rotation)
     }
@@ -161,6 +167,7 @@ impl Directory for Settled<dyn Directory> {
 
     async fn end_sessions(&self, account: AccountId, ending: Ending, line: Line) -> Result<(), StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         self.port.end_sessions(account, ending, line).await?;
         self.settle(true, trails).await
     }
@@ -170,6 +177,7 @@ impl Directory for Settled<dyn Directory> {
 impl Catalog for Settled<dyn Catalog> {
     async fn create_project(&self, project: Project, limit: u32, line: Line) -> Result<Written, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let written = self.port.create_project(project, limit, line).await?;
         self.settle(written == Written::Done, trails).await?;
         Ok(written)
@@ -190,6 +198,7 @@ impl Catalog for Settled<dyn Catalog> {
 
     async fn rename_project(&self, id: ProjectId, name: Name, line: Line) -> Result<Written, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let written = self.port.rename_project(id, name, line).await?;
         self.settle(written == Written::Done, trails).await?;
         Ok(written)
@@ -197,6 +206,7 @@ impl Catalog for Settled<dyn Catalog> {
 
     async fn delete_project(&self, id: ProjectId, line: Line) -> Result<bool, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let deleted = self.port.delete_project(id, line).await?;
         self.settle(deleted, trails).await?;
         Ok(deleted)
@@ -210,6 +220,7 @@ impl Catalog for Settled<dyn Catalog> {
         line: Line,
     ) -> Result<Written, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let written = self.port.create_environment(environment, keyring, limit, line).await?;
         self.settle(written == Written::Done, trails).await?;
         Ok(written)
@@ -229,6 +240,7 @@ impl Catalog for Settled<dyn Catalog> {
 
     async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<bool, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let deleted = self.port.delete_environment(id, line).await?;
         self.settle(deleted, trails).await?;
         Ok(deleted)
@@ -248,6 +260,7 @@ impl Keyrings for Settled<dyn Keyrings> {
         line: Line,
     ) -> Result<Option<Result<(), u32>>, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let rotated = self.port.rotate(environment, keyring, line).await?;
         self.settle(rotated == Some(Ok(())), trails).await?;
         Ok(rotated)
@@ -263,6 +276,7 @@ impl Shelf for Settled<dyn Shelf> {
         line: Line,
     ) -> Result<Result<u64, Refusal>, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let committed = self.port.commit(version, precondition, line).await?;
         self.settle(committed.is_ok(), trails).await?;
         Ok(committed)
@@ -291,6 +305,7 @@ impl Shelf for Settled<dyn Shelf> {
         line: Line,
     ) -> Result<Result<u64, Refusal>, StoreError> {
         let trails = one(&line);
+        self.log.check()?;
         let deleted = self.port.delete_content(environment, etag, line).await?;
         self.settle(deleted.is_ok(), trails).await?;
         Ok(deleted)

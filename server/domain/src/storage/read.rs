@@ -78,7 +78,7 @@ impl Storage {
         }
         match self.blobs.read(version.digest).await? {
             Some(body) => {
-                self.record(access, &version, number).await?;
+                self.record(access, &version, number.is_some()).await?;
                 Ok(Read { environment, version, body: Some(body) })
             }
             None => Err(self.missing(&version).await),
@@ -96,7 +96,23 @@ impl Storage {
         offset: u64,
         length: u64,
     ) -> Result<Opened, StorageError> {
-        let (environment, version) = self.stored(access, name, number).await?;
+        let stated = self.stat(access, name, number).await?;
+        self.open_stated(access, stated, number.is_some(), if_none_match, offset, length).await
+    }
+
+    /// A stream of a version that the caller was just told of. `by_number` says whether it was asked for by its number.
+    pub async fn open_stated(
+        &self,
+        access: &ProjectAccess,
+        (environment, version): (Environment, Version),
+        by_number: bool,
+        if_none_match: Option<Etag>,
+        offset: u64,
+        length: u64,
+    ) -> Result<Opened, StorageError> {
+        if version.deleted {
+            return Err(StorageError::BlobNotFound);
+        }
         if if_none_match == Some(version.etag()) {
             return Ok(Opened { environment, version, offset: 0, len: 0, stream: None });
         }
@@ -107,7 +123,7 @@ impl Storage {
         let len = if length == 0 { rest } else { length.min(rest) };
         match self.blobs.open(version.digest, offset, len).await? {
             Some(stream) => {
-                self.record(access, &version, number).await?;
+                self.record(access, &version, by_number).await?;
                 Ok(Opened { environment, version, offset, len, stream: Some(stream) })
             }
             None => Err(self.missing(&version).await),
@@ -119,9 +135,9 @@ impl Storage {
         &self,
         access: &ProjectAccess,
         version: &Version,
-        number: Option<u64>,
+        by_number: bool,
     ) -> Result<(), StoreError> {
-        let line = Line { by_number: number.is_some(), ..self.line(access, Kind::BlobRead, version) };
+        let line = Line { by_number, ..self.line(access, Kind::BlobRead, version) };
         self.reads.record(line).await?;
         Ok(())
     }

@@ -91,6 +91,7 @@ impl World {
         );
         let audit = Audit::new(
             Arc::new(LogReader::new(p.logs)),
+            log.clone(),
             p.directory,
             log_keys.clone(),
             LogTokenKey::new([8; 32]),

@@ -109,6 +109,19 @@ pub(crate) fn check_ahead(segments: &Segments, committed: Position) -> Result<()
     }
 }
 
+/// Where a frame stands whole behind the committed end, and the frame. Either it was staged when the process ended, or a
+/// newer database has committed it: only the head can tell.
+pub(crate) fn staged(
+    segments: &Segments,
+    committed: Position,
+) -> Result<Option<(Position, Frame)>, StoreError> {
+    let next = committed.rolled();
+    let len = segments.len(next.segment).map_err(|error| failed(&error))?.unwrap_or(0);
+    let frame = frame_at(segments, next)?;
+    // It is whole on the disk before it is committed. Its checksums are not asked: a damaged frame was committed as well.
+    Ok(frame.filter(|frame| len >= next.offset.saturating_add(frame.len)).map(|frame| (next, frame)))
+}
+
 /// The frame whose header is at a place; `None` when there is none, or a torn one.
 fn frame_at(segments: &Segments, at: Position) -> Result<Option<Frame>, StoreError> {
     let len = segments.len(at.segment).map_err(|error| failed(&error))?.unwrap_or(0);

@@ -124,7 +124,7 @@ fn text(rules: &pb::Rules) -> Value {
         pb::Format::Email => Some(("format", "email")),
         pb::Format::Name => Some(("pattern", "^[a-z0-9](\\.?[a-z0-9_-])*\\.?$")),
         pb::Format::Etag => Some(("pattern", "^(\\*|\"[!#-~]+\")$")),
-        pb::Format::Unspecified => None,
+        pb::Format::Lines | pb::Format::Unspecified => None,
     };
     if let Some((key, value)) = shape {
         schema.insert(key.to_owned(), json!(value));

@@ -11,7 +11,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use tonic::Status;
 use veilsign::proof::body_hash;
 
-pub use self::request::{header_of, query_field};
+pub use self::{
+    request::{header_of, query_field},
+    response::MediaType,
+};
 use super::{range::RangeWish, route::Hit};
 use crate::{
     PeerAddr, Settings,

@@ -19,6 +19,10 @@ use crate::{
     status::Fault,
 };
 
+/// What a service says that the bytes of its stream are, when they are no age file.
+#[derive(Debug, Clone, Copy)]
+pub struct MediaType(pub &'static str);
+
 /// Headers of the gate's answer that REST passes on.
 const KEPT: [HeaderName; 3] =
     [REPLAYED, HeaderName::from_static("veil-rate-limit"), HeaderName::from_static("veil-rate-remaining")];
@@ -60,6 +64,9 @@ pub async fn translate(
         Some(field) => {
             let served = parts.extensions.get::<Served>().copied();
             stream_out(&mut response, field.clone(), message, frames, served);
+            if let Some(kind) = parts.extensions.get::<MediaType>() {
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind.0));
+            }
         }
         None if wishes.http == Method::HEAD => describe(&mut response, &message)?,
         None => {
@@ -147,8 +154,8 @@ fn stream_out(
 ) {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, OCTETS);
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Some(Served { offset, len, total, partial }) = served {
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
         let last = (offset + len).saturating_sub(1);
         if let (true, Ok(range)) = (partial, HeaderValue::try_from(format!("bytes {offset}-{last}/{total}")))

@@ -2,7 +2,7 @@
 //! its answer is verified here. What a witness says is believed only as far as its signature holds.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -49,6 +49,8 @@ pub(super) struct Peer {
     pub cosigner: std::sync::Arc<dyn Cosigner>,
     /// Size of the latest checkpoint that it cosigned for each log, as far as we know.
     sizes: Mutex<HashMap<Trail, u64>>,
+    /// Logs of which it said that it saw more than there is, since it last cosigned them.
+    alarmed: Mutex<HashSet<Trail>>,
     /// It failed the last time.
     down: AtomicBool,
 }
@@ -79,7 +81,13 @@ impl Miss {
 
 impl Peer {
     pub fn new(name: String, cosigner: std::sync::Arc<dyn Cosigner>) -> Self {
-        Self { name, cosigner, sizes: Mutex::default(), down: AtomicBool::new(false) }
+        Self {
+            name,
+            cosigner,
+            sizes: Mutex::default(),
+            alarmed: Mutex::default(),
+            down: AtomicBool::new(false),
+        }
     }
 
     fn sizes(&self) -> MutexGuard<'_, HashMap<Trail, u64>> {
@@ -96,6 +104,27 @@ impl Peer {
             sizes.clear();
         }
         sizes.insert(log, size);
+    }
+
+    /// The alarm: one line for each log until the witness cosigns it again, however often it says so.
+    fn alarm(&self, head: &SignedHead, theirs: Option<u64>) {
+        let mut alarmed = self.alarmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(theirs) = theirs else {
+            alarmed.remove(&head.log);
+            return;
+        };
+        if alarmed.len() >= SIZES_MAX {
+            alarmed.clear();
+        }
+        if alarmed.insert(head.log) {
+            tracing::error!(
+                log = %head.log,
+                ours = head.size,
+                theirs,
+                witness = self.name,
+                "a witness saw more of this log than there is here: the store was set back, or the witness is wrong"
+            );
+        }
     }
 
     /// One line when it begins to fail and one when it is back; what happens between is in the metrics.
@@ -124,7 +153,11 @@ impl Publisher {
         self.watch.answered(&peer.name, answer);
         tracing::debug!(witness = peer.name, log = %head.log, size = head.size, answer, "a witness was asked");
         match &asked {
-            Ok(_) => peer.turned(None),
+            Ok(_) => {
+                peer.turned(None);
+                peer.alarm(head, None);
+            }
+            Err(Miss::Ahead { theirs }) => peer.alarm(head, Some(*theirs)),
             Err(Miss::Witness(why)) => peer.turned(Some(why)),
             Err(_) => {}
         }

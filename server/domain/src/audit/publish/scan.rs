@@ -1,15 +1,17 @@
-//! A look through all logs for heads that are committed and not shown: at the start, and after more logs came than the
-//! queue has room for. Page after page, beside the other work.
+//! A look through all logs for heads that are committed and not shown, or shown without the quorum of the policy of now: at
+//! the start, when somebody asks for it, and after more logs came than the queue has room for. Page after page, beside the
+//! other work.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use veilchain::{checkpoint::Checkpoint, note::Note};
+use veilchain::{key::VerifierKey, note::Note};
 
+use super::Publisher;
 use crate::{
     audit::{
         model::Trail,
-        port::{LogState, LogStore, SignedHead},
+        port::{LogState, SignedHead},
     },
     store::StoreError,
 };
@@ -102,31 +104,46 @@ impl Scan {
     }
 }
 
-/// Looks at the logs after `after`.
-pub(super) async fn page(logs: &dyn LogStore, after: Option<Trail>) -> Result<Page, StoreError> {
-    let found = logs.logs(after, PAGE).await?;
-    let last = found.last().copied().filter(|_| found.len() >= PAGE);
-    let mut heads = Vec::new();
-    for log in found {
-        heads.extend(head(logs, log).await?);
+impl Publisher {
+    /// Looks at the logs after `after`.
+    pub(super) async fn page(&self, after: Option<Trail>) -> Result<Page, StoreError> {
+        let found = self.logs.logs(after, PAGE).await?;
+        let last = found.last().copied().filter(|_| found.len() >= PAGE);
+        let mut heads = Vec::new();
+        for log in found {
+            heads.extend(self.unshown(log).await?);
+        }
+        Ok(Page { heads, last })
     }
-    Ok(Page { heads, last })
-}
 
-/// The committed head of a log, if it is not the one shown.
-pub(super) async fn head(logs: &dyn LogStore, log: Trail) -> Result<Option<SignedHead>, StoreError> {
-    let state = logs.state(log).await?;
-    Ok(state.filter(|state| shown(state) < Some(state.size)).map(|state| SignedHead {
-        log,
-        size: state.size,
-        root: state.root,
-        checkpoint: state.checkpoint,
-        publish: false,
-        signed_at_ms: state.signed_at_ms,
-    }))
-}
+    /// The committed head of a log, unless it is the one shown, and shown as the policy of now wants it.
+    pub(super) async fn unshown(&self, log: Trail) -> Result<Option<SignedHead>, StoreError> {
+        let state = self.logs.state(log).await?;
+        Ok(state.filter(|state| !self.is_shown(state)).map(|state| SignedHead {
+            log,
+            size: state.size,
+            root: state.root,
+            checkpoint: state.checkpoint,
+            publish: false,
+            signed_at_ms: state.signed_at_ms,
+        }))
+    }
 
-fn shown(state: &LogState) -> Option<u64> {
-    let note = Note::parse(state.published.as_deref()?).ok()?;
-    Checkpoint::parse(note.text()).ok().map(|checkpoint| checkpoint.size)
+    /// What is shown may be from before the policy changed, or from before there was one.
+    fn is_shown(&self, state: &LogState) -> bool {
+        let parsed = |note: &[u8]| Note::parse(note).ok();
+        let (Some(shown), Some(committed)) =
+            (state.published.as_deref().and_then(parsed), parsed(&state.checkpoint[..]))
+        else {
+            return false;
+        };
+        let witnesses = self.policy.witnesses();
+        let keys: Vec<VerifierKey> = witnesses.iter().map(|witness| witness.key.clone()).collect();
+        // One cosignature that does not hold and every client refuses the note.
+        shown.text() == committed.text()
+            && shown.verify(&keys).is_ok_and(|verified| {
+                let names: Vec<_> = verified.iter().map(|by| witnesses[by.key].name.as_bytes()).collect();
+                self.policy.quorum_of(&names)
+            })
+    }
 }

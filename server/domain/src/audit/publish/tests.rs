@@ -354,9 +354,10 @@ async fn a_witness_that_saw_an_older_head_gets_the_proof_from_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_witness_that_saw_more_than_there_is_holds_the_log_until_it_takes_it_back() {
+async fn a_witness_that_saw_more_than_there_is_holds_a_log_that_has_no_quorum_without_it() {
     let mut world = World::new().await;
     world.start_anew().await;
+    world.witnesses[1].next(Fault::Unreachable);
     world.witnesses[2].next(Fault::Says(CosignerAnswer::Conflict { size: 9 }));
     world.grow(4).await;
     let outcome = world.outcome().await;
@@ -370,6 +371,29 @@ async fn a_witness_that_saw_more_than_there_is_holds_the_log_until_it_takes_it_b
     tokio::task::yield_now().await;
     assert!(publisher.held().is_empty());
     assert_eq!(publisher.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_witness_that_says_it_saw_more_does_not_stop_a_quorum_of_the_others() {
+    // Above all that there is, or only above the head that it was asked about.
+    for (theirs, answer) in [(9, "ahead"), (5, "stale")] {
+        let world = World::new().await;
+        let head = world.commit(LOG, 4).await;
+        if answer == "stale" {
+            world.commit(LOG, 1).await;
+        }
+        world.witnesses[0].always(Some(Fault::Says(CosignerAnswer::Conflict { size: theirs })));
+        let publisher = world.publisher().unwrap();
+        publisher.offer(head);
+        let job = publisher.lock().queue.take(Instant::now()).unwrap();
+        let Done::Pursued(_, next, outcome) = publisher.pursue(job).await else {
+            panic!("a job was pursued")
+        };
+        assert!(matches!(outcome, Outcome::Published { size: 4, cosigned: 2, .. }), "{outcome:?}");
+        assert_eq!(next, Next::Done);
+        assert_eq!(world.shown(LOG).await, Some(4));
+        assert_eq!(world.answers(answer), 1, "the alarm stays");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -446,6 +470,55 @@ async fn heads_left_unpublished_are_found_at_the_start() {
     world.start_anew().await;
     advance(Duration::from_secs(5)).await;
     assert!(world.outcomes.try_recv().is_err(), "what is shown is not published again");
+}
+
+/// Logs that nobody writes to any more.
+#[tokio::test(start_paused = true)]
+async fn a_head_shown_without_the_quorum_of_the_policy_of_now_is_found_at_the_start() {
+    // Shown before there were witnesses.
+    let mut world = World::new().await;
+    let head = world.commit(LOG, 4).await;
+    world.store.publish(LOG, 4, head.checkpoint.clone()).await.unwrap();
+    world.start();
+    assert_eq!(world.published().await, (4, 3));
+    // Shown under another policy, with too few of the witnesses of now.
+    world.witnesses[2].always(Some(Fault::Unreachable));
+    world.grow(1).await;
+    assert_eq!(world.published().await, (5, 2));
+    world.witnesses[2].always(None);
+    let policy = String::from_utf8(world.policy.encode()).unwrap().replace("group all 2", "group all 3");
+    world.policy = Policy::parse(policy).unwrap();
+    world.start_anew().await;
+    assert_eq!(world.published().await, (5, 3));
+    // Shown with a line of the right key that does not hold: whoever checks it refuses all of it.
+    let shown = world.store.state(LOG).await.unwrap().unwrap().published.unwrap();
+    let mut forged = Note::new(Note::parse(&shown).unwrap().text()).unwrap();
+    for mut line in Note::parse(&shown).unwrap().signatures().iter().cloned() {
+        if line.name == "w1.example" {
+            *line.signature.last_mut().unwrap() ^= 1;
+        }
+        forged.add(line).unwrap();
+    }
+    world.store.publish(LOG, 5, forged.encode().into()).await.unwrap();
+    world.start_anew().await;
+    assert_eq!(world.published().await, (5, 3));
+    assert_eq!(world.shown(LOG).await, Some(5));
+    world.start_anew().await;
+    advance(Duration::from_secs(5)).await;
+    assert!(world.outcomes.try_recv().is_err(), "what the quorum of now has cosigned is left alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_nobody_was_told_of_is_found_when_somebody_asks() {
+    let mut world = World::new().await;
+    world.start_anew().await;
+    for size in 1..4 {
+        world.commit(LOG, 1).await;
+        advance(Duration::from_secs(60)).await;
+        assert!(world.outcomes.try_recv().is_err());
+        world.heads.scan_again();
+        assert_eq!(world.published().await, (size, 3));
+    }
 }
 
 #[tokio::test(start_paused = true)]

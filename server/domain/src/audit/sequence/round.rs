@@ -71,6 +71,7 @@ impl Sequencer {
             Ok(logs) => (round.logs, round.leaves) = (logs, leaves),
             Err(error) => round.failed = Some(error),
         }
+        self.pool().note_round(round.failed.is_none());
         Ok(round)
     }
 
@@ -139,7 +140,12 @@ impl Sequencer {
             Ok(Err(lost)) => Err(self.lose_with(members, lost)),
             Err(error) => {
                 let logs = self.look_again(members, heads, &error).await;
-                if logs > 0 { Ok(Ok(logs)) } else { Ok(Err(error)) }
+                if logs == 0 {
+                    return Ok(Err(error));
+                }
+                // The logs have the batch, and still something went wrong that an operator must hear of.
+                round.failed = Some(error);
+                Ok(Ok(logs))
             }
         }
     }
@@ -202,6 +208,9 @@ impl Sequencer {
                 found += 1;
                 slot.settle(to);
                 self.hand_on(head);
+            } else if let Some(heads) = &self.parts.heads {
+                // It may have happened all the same; then its head is found by a look through the logs.
+                heads.scan_again();
             }
             self.tails.put(log, slot);
             match (there, cut) {

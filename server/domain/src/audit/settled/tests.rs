@@ -1,6 +1,7 @@
 //! Changes against the log, over services as a server wires them.
 
 use super::super::{
+    FAILED_ROUNDS_MAX,
     model::{Kind, Trail},
     port::LogStore,
 };
@@ -64,18 +65,37 @@ async fn a_change_whose_entry_is_late_is_an_error_and_its_entry_comes_with_the_n
 }
 
 #[tokio::test]
+async fn while_batches_fail_no_change_is_begun_until_one_goes_well() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await.caller(&world).await;
+    for n in 0..FAILED_ROUNDS_MAX {
+        world.store.fill_next("stage");
+        let created = world.projects.create(&alice, format!("app{n}").parse().unwrap()).await;
+        assert!(matches!(created, Err(ProjectsError::Store(StoreError::Unlogged { .. }))), "{n}");
+    }
+    let begun = world.projects.create(&alice, "late".parse().unwrap()).await;
+    assert!(matches!(begun, Err(ProjectsError::Store(StoreError::Unavailable { store: "log", .. }))));
+    // Somebody who still waits, or the worker's poll, tries again.
+    world.log.settle(Trail::Account(alice.account)).await.unwrap();
+    let page = world.projects.list(&alice, None, PageArgs::new(None, 0)).await.unwrap();
+    world.log.settle(Trail::Project(page.items[0].id)).await.unwrap();
+    world.projects.create(&alice, "late".parse().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
 async fn once_the_logs_are_lost_no_change_is_answered_and_refusals_and_reads_are() {
     let world = World::default();
     let alice = world.person("alice@example.org").await.caller(&world).await;
     let access = world.project(&alice, "app").await;
     LogStore::fence(&world.store).await.unwrap();
-    for name in ["one", "two"] {
-        let created = world.projects.create(&alice, name.parse().unwrap()).await;
-        assert!(matches!(created, Err(ProjectsError::Store(StoreError::Unlogged { .. }))));
-    }
+    let created = world.projects.create(&alice, "one".parse().unwrap()).await;
+    assert!(matches!(created, Err(ProjectsError::Store(StoreError::Unlogged { .. }))));
+    // From then on it is known, and nothing is begun.
+    let created = world.projects.create(&alice, "two".parse().unwrap()).await;
+    assert!(matches!(created, Err(ProjectsError::Store(StoreError::Unavailable { store: "log", .. }))));
+    let names = world.projects.list(&alice, None, PageArgs::new(None, 0)).await.unwrap().items;
+    assert_eq!(names.iter().map(|project| project.name.to_string()).collect::<Vec<_>>(), ["app", "one"]);
     assert!(world.log.check().is_err());
-    let taken = world.projects.create(&alice, "app".parse().unwrap()).await;
-    assert!(matches!(taken, Err(ProjectsError::NameTaken { .. })));
     world.projects.get(&access).await.unwrap();
 }
 

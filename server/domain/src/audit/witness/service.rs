@@ -116,6 +116,8 @@ impl Witness {
         if keys.is_empty() {
             return Err(Refusal::UnknownOrigin.into());
         }
+        // Anybody can send a note; only the log itself may have the record read. All keys have the log's name.
+        note.verify(&keys).map_err(|_| Refusal::Untrusted)?;
         let log = OriginHash::of(&origin);
         for _ in 0..RACES_MAX {
             let seen = self.store.latest(log).await?;

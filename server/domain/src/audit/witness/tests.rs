@@ -172,6 +172,33 @@ async fn logs_and_keys_that_are_not_known_are_told_apart() {
 }
 
 #[tokio::test]
+async fn the_record_is_not_read_for_what_the_log_did_not_sign() {
+    struct Unreadable;
+    #[async_trait::async_trait]
+    impl WitnessStore for Unreadable {
+        async fn latest(&self, _: port::OriginHash) -> Result<Option<port::Seen>, crate::store::StoreError> {
+            Err(crate::store::StoreError::Unavailable { store: "witness", cause: "not now".to_owned() })
+        }
+        async fn advance(
+            &self,
+            _: port::OriginHash,
+            _: Option<(u64, Hash)>,
+            _: port::Seen,
+        ) -> Result<bool, crate::store::StoreError> {
+            panic!("nothing was judged")
+        }
+    }
+    let (mut world, t) = (World::new(), trees());
+    let mut logs = KnownLogs::new();
+    logs.add(&world.log.verifier().encode()).unwrap();
+    let key = WitnessKey::generate("w", &SeededEntropy::default()).unwrap();
+    world.witness = Arc::new(Witness::new(key, logs, Arc::new(Unreadable), world.clock.clone()));
+    assert_eq!(world.status(0, &[], 1, t.one).await, 503, "signed by the log: it is asked for");
+    world.log = log_key(LOG, 2);
+    assert_eq!(world.status(0, &[], 1, t.one).await, 403);
+}
+
+#[tokio::test]
 async fn of_two_requests_at_once_the_later_one_meets_the_others_record() {
     // The rollback race of the specification: 1 to 2 and 1 to 3, both judged against 1.
     let (world, t) = (World::new(), trees());

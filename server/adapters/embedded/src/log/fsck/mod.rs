@@ -8,6 +8,9 @@ mod block;
 mod frames;
 mod trail;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -19,7 +22,7 @@ use veilcloud_domain::{audit::model::Trail, store::StoreError};
 
 use super::{
     head::{Found, Head, Mark},
-    rows,
+    recover, rows,
     segments::{Position, Segments},
 };
 use crate::{
@@ -166,6 +169,17 @@ pub enum Problem {
     /// The head file is missing or altered.
     #[error("it does not say what was committed last")]
     Head,
+    /// The head file is lost and a whole frame stands behind the committed end: committed by a newer database, or only
+    /// staged when the server ended. The head file is not written then.
+    #[error(
+        "frame {frame} stands here, behind what the database knows, and without the head file nothing says whether it was \
+         committed: put the newest database back; only where no client, auditor or witness has seen a checkpoint that this \
+         database lacks, keep a copy of the file, cut it off at this byte and check again"
+    )]
+    Undecided {
+        /// Number of the frame.
+        frame: u64,
+    },
     /// The database is older than head file or segments.
     #[error("the database is older than the logs: {cause}")]
     TakenBack {
@@ -269,9 +283,12 @@ impl Run<'_, '_> {
                 self.find(None, head.path(), None, Problem::TakenBack { cause }, false);
             }
             Found::Missing | Found::Damaged if committed.frame > 0 => {
-                self.find(None, head.path(), Some(0), Problem::Head, true);
                 // Only the segments can tell now whether the database is the newest.
-                if self.check.repair && !self.is_ahead(committed) {
+                let newer = self.newer(committed);
+                self.find(None, head.path(), Some(0), Problem::Head, newer.is_none());
+                if let Some((file, offset, problem)) = newer {
+                    self.find(None, file, offset, problem, false);
+                } else if self.check.repair {
                     head.write(mark).map_err(|error| Stop::Io(head.path(), error))?;
                     self.summary.repaired += 1;
                 }
@@ -281,13 +298,20 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn is_ahead(&mut self, committed: Position) -> bool {
-        let ahead = super::recover::check_ahead(&self.segments, committed);
-        if let Err(error) = &ahead {
-            let cause = error.to_string();
-            self.find(None, self.segments.folder().to_owned(), None, Problem::TakenBack { cause }, false);
+    /// What speaks for a database that is newer than this one.
+    fn newer(&self, committed: Position) -> Option<(PathBuf, Option<u64>, Problem)> {
+        let staged = recover::check_ahead(&self.segments, committed)
+            .and_then(|()| recover::staged(&self.segments, committed));
+        match staged {
+            Ok(staged) => staged.map(|(at, frame)| {
+                let problem = Problem::Undecided { frame: frame.number };
+                (self.segments.path(at.segment), Some(at.offset), problem)
+            }),
+            Err(error) => {
+                let problem = Problem::TakenBack { cause: error.to_string() };
+                Some((self.segments.folder().to_owned(), None, problem))
+            }
         }
-        ahead.is_err()
     }
 
     fn find(

@@ -85,6 +85,18 @@ async fn a_draining_sequencer_serves_who_waits_and_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_put_off_and_is_found_in_the_outbox_while_draining_is_taken_once() {
+    let mut bench = Bench::new();
+    let mut sequencer = bench.sequencer().await;
+    bench.record(log(1), 1).await;
+    bench.log.note(log(1));
+    sequencer.drain();
+    sequencer.poll().await.unwrap();
+    assert_eq!(bench.log.pool.take(8).len(), 1);
+    assert!(sequencer.is_idle());
+}
+
+#[tokio::test]
 async fn nobody_waits_for_a_sequencer_that_is_gone() {
     let mut bench = Bench::new();
     let sequencer = bench.sequencer().await;
