@@ -2,8 +2,10 @@
 
 pub mod cli;
 pub mod files;
+pub mod log;
 pub mod rest;
 pub mod server;
+pub mod strace;
 pub mod terminal;
 
 use std::path::PathBuf;
