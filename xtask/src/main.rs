@@ -1,12 +1,16 @@
 //! The project's own tools. `cargo xtask dev` runs the platform, `cargo xtask test` runs every check and test.
 
+mod checkout;
 mod codegen;
 mod dev;
+mod fuzz;
 mod load;
+mod peers;
 mod project;
 mod services;
 mod test;
 mod tidy;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -34,19 +38,19 @@ enum Command {
     Tidy,
     /// Install the outside tools and services that the tests use, and say where they are.
     Services,
+    /// Fuzz VeilChain's parsers alone, for longer than `test` does.
+    Fuzz(fuzz::Args),
     /// Measure the server beside its peer in one run and write the results to tests/load/results.
     Load(load::Args),
 }
 
 fn main() -> ExitCode {
-    let done = match Args::parse().command {
-        Command::Dev(args) => dev::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Ci => test::run(&test::Args::default()),
-        Command::Codegen => codegen::run(),
-        Command::Tidy => tidy::run().and_then(|()| codegen::build()).and_then(|()| codegen::check()),
-        Command::Services => services::report(),
-        Command::Load(args) => load::run(&args),
+    let command = Args::parse().command;
+    let done = match checkout::claim() {
+        // It was all done again, with a program of this checkout.
+        Ok(Some(status)) => return if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        Ok(None) => run(command),
+        Err(error) => Err(error),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,5 +58,18 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Ci => test::run(&test::Args::default()),
+        Command::Codegen => codegen::run(),
+        Command::Tidy => tidy::run().and_then(|()| codegen::build()).and_then(|()| codegen::check()),
+        Command::Services => services::report(),
+        Command::Fuzz(args) => args.run(),
+        Command::Load(args) => load::run(&args),
     }
 }

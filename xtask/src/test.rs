@@ -8,26 +8,38 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{codegen, project, services, tidy};
+use crate::{codegen, fuzz, peers, project, services, tidy, wasm};
 
 /// Arguments of `test`.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args)]
 pub struct Args {
-    /// Only tests whose name contains this text; checks are skipped.
+    /// Only tests whose name contains this text; checks and fuzzing are skipped.
     #[arg(long)]
     only: Option<String>,
+    /// Seconds of fuzzing for each target; 0 skips it.
+    #[arg(long, value_name = "N", default_value_t = fuzz::SECONDS)]
+    fuzz_seconds: u32,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self { only: None, fuzz_seconds: fuzz::SECONDS }
+    }
 }
 
 /// Sets up and runs everything.
 pub fn run(args: &Args) -> Result<()> {
     let start = Instant::now();
     let tools = services::ensure()?;
-    // Everything the lock names, once: what follows needs no network.
+    let peers = peers::ensure()?;
+    // Everything the locks name, once: what follows needs no network, but for a missing target of rustup's.
     project::step("cargo fetch", &mut project::cargo(&["fetch", "--locked", "--quiet"]))?;
     if args.only.is_none() {
+        fuzz::fetch()?;
         tidy::run()?;
         contract(&tools)?;
         project::step("rustfmt", &mut project::cargo(&["fmt", "--all", "--check"]))?;
+        fuzz::format()?;
         project::step(
             "clippy",
             &mut project::cargo(&[
@@ -49,14 +61,19 @@ pub fn run(args: &Args) -> Result<()> {
     )?;
     if args.only.is_none() {
         codegen::check()?;
+        wasm::check()?;
         dev_starts()?;
     }
     let mut tests = project::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--quiet"]);
     tests.env("PATH", tools.path()?).env("VEILCLOUD_TEST_PYTHON", tools.python_tool("python"));
+    tests.envs(peers.variables());
     if let Some(only) = &args.only {
         tests.arg(only);
     }
     project::step("tests", &mut tests)?;
+    if args.only.is_none() {
+        fuzz::run(args.fuzz_seconds)?;
+    }
     eprintln!("==> all green after {} s", start.elapsed().as_secs());
     Ok(())
 }

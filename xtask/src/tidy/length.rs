@@ -10,7 +10,7 @@ use crate::project;
 /// Most lines of a source file.
 const LINES_MAX: usize = 600;
 /// Endings of source files.
-const SOURCES: &[&str] = &["rs", "ts", "tsx", "py", "proto"];
+const SOURCES: &[&str] = &["rs", "go", "ts", "tsx", "py", "proto"];
 
 /// Files that are too long.
 pub fn check() -> Result<Findings> {

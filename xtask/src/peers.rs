@@ -1,0 +1,157 @@
+//! The peers that judge an exported log (tests/peers/README.md), built once and kept in the cache. They are other
+//! people's code in other languages: where a toolchain is missing, its peers are left out and the tests say so too.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::Result;
+
+use crate::project;
+
+/// Lowest Go that the peers' module compiles with.
+const GO_MIN: (u32, u32) = (1, 26);
+/// The programs of tests/peers/go.
+const GO_PROGRAMS: &[&str] = &["./fsck", "./sumdb", "./merkle", "./interop"];
+/// Exits with 0 if this Python is new enough for `aics-tlog` and can make an environment.
+const PYTHON_CHECK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))";
+/// Names under which a Python that is new enough may be found, best first.
+const PYTHONS: &[&str] = &["python3.12", "python3.13", "python3.14", "python3"];
+
+/// What could be made ready.
+#[derive(Default)]
+pub struct Peers {
+    /// Folder of the Go programs.
+    go: Option<PathBuf>,
+    /// Python that has the packages.
+    python: Option<PathBuf>,
+}
+
+impl Peers {
+    /// How the tests find them.
+    pub fn variables(&self) -> Vec<(&'static str, &Path)> {
+        let all = [("VEILCLOUD_TEST_PEERS", &self.go), ("VEILCLOUD_TEST_TLOG_PYTHON", &self.python)];
+        all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect()
+    }
+}
+
+/// Builds and installs what is missing.
+pub fn ensure() -> Result<Peers> {
+    let cache = project::cache_dir()?.join("peers");
+    fs::create_dir_all(&cache)?;
+    Ok(Peers { go: go(&cache)?, python: python(&cache)? })
+}
+
+/// The Go programs, in a folder named after their sources and `go.sum`.
+fn go(cache: &Path) -> Result<Option<PathBuf>> {
+    // Not a newer toolchain that `go` would download by itself.
+    let go = || {
+        let mut command = Command::new("go");
+        command.env("GOTOOLCHAIN", "local").current_dir(project::root().join("tests/peers/go"));
+        command
+    };
+    let version = go().args(["env", "GOVERSION"]).stderr(Stdio::null()).output();
+    let version = version.map(|v| String::from_utf8_lossy(&v.stdout).trim().to_owned()).unwrap_or_default();
+    if go_version(&version).is_none_or(|v| v < GO_MIN) {
+        eprintln!("==> peers in Go: left out, go {}.{} or later is not on the path", GO_MIN.0, GO_MIN.1);
+        return Ok(None);
+    }
+    let mut sources = project::files()?;
+    sources.retain(|f| f.starts_with("tests/peers/go"));
+    sources.sort();
+    let folder = cache.join(format!("{version}-{}", project::fingerprint(&sources)?));
+    if !folder.exists() {
+        // A build that is broken off leaves no folder of this name.
+        let part = cache.join(format!("part-{}", std::process::id()));
+        fs::create_dir_all(&part)?;
+        let built = project::step("go vet", go().args(["vet", "./..."])).and_then(|()| {
+            // A folder that exists: each program goes into it under its own name.
+            let mut build = go();
+            build.args(["build", "-o"]).arg(&part).args(GO_PROGRAMS);
+            project::step("build the peers in Go", &mut build)
+        });
+        if let Err(error) = built.and_then(|()| Ok(fs::rename(&part, &folder)?)) {
+            fs::remove_dir_all(&part).ok();
+            return Err(error);
+        }
+    }
+    Ok(Some(folder))
+}
+
+/// Major and minor of a version such as `go1.26.8`.
+fn go_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.strip_prefix("go")?.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// A Python environment with the pinned packages, in a folder named after the pins.
+fn python(cache: &Path) -> Result<Option<PathBuf>> {
+    let pins = PathBuf::from("tests/peers/python/requirements.txt");
+    let folder = cache.join(format!("python-{}", project::fingerprint(std::slice::from_ref(&pins))?));
+    let (python, done) = (folder.join("bin/python"), folder.join(".done"));
+    // The Python below an environment may have gone since.
+    if done.exists() && works(&python) {
+        return Ok(Some(python));
+    }
+    let Some(base) = pythons().into_iter().find(|p| works(p)) else {
+        eprintln!("==> peer in Python: left out, no Python 3.12 or later with venv is found");
+        return Ok(None);
+    };
+    project::step(
+        "create a Python environment for the peer",
+        Command::new(base).args(["-m", "venv", "--clear"]).arg(&folder),
+    )?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    project::step("pip install the peer in Python", pip.arg(project::root().join(pins)))?;
+    fs::write(done, "")?;
+    Ok(Some(python))
+}
+
+fn works(python: &Path) -> bool {
+    let mut command = Command::new(python);
+    command.args(["-c", PYTHON_CHECK]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|s| s.success())
+}
+
+/// Every Python worth a try: on the path, then the versions that pyenv keeps, the lowest first.
+fn pythons() -> Vec<PathBuf> {
+    let mut found: Vec<_> = PYTHONS.iter().map(PathBuf::from).collect();
+    let roots = [env::var_os("PYENV_ROOT").map(PathBuf::from), env::home_dir().map(|h| h.join(".pyenv"))];
+    for root in roots.into_iter().flatten() {
+        let versions = fs::read_dir(root.join("versions")).into_iter().flatten().flatten();
+        let mut versions: Vec<_> = versions.map(|v| v.path().join("bin/python3")).collect();
+        versions.sort();
+        found.extend(versions);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_go_that_is_too_old_or_says_something_else_is_left_out() {
+        for (text, enough) in [
+            ("go1.26.8", true),
+            ("go1.26", true),
+            ("go1.27rc1", true),
+            ("go2.0", true),
+            ("go1.25.9", false),
+            ("go1.9", false),
+            ("devel +abc", false),
+            ("1.26", false),
+            ("", false),
+        ] {
+            assert_eq!(go_version(text).is_some_and(|v| v >= GO_MIN), enough, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_python_that_is_not_there_does_not_work() {
+        assert!(!works(Path::new("python-that-nobody-installed")));
+    }
+}
