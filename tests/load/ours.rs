@@ -88,6 +88,9 @@ fn random_id() -> [u8; 16] {
     id
 }
 
+/// Most bytes that a row of `log_blocks` takes: trail, six numbers, the row's own head.
+const BLOCK_ROW_BYTES: i64 = 64;
+
 impl Ours {
     /// Starts the server, registers and logs in by the real command, and makes a project.
     pub fn start() -> Result<Self> {
@@ -122,8 +125,13 @@ impl Ours {
     pub fn audit_bytes_per_line(mut self) -> Result<Value> {
         self.server.pause();
         let database = rusqlite::Connection::open(self.server.data().join("veilcloud.db"))?;
-        let sql = "SELECT count(*), sum(length(trail) + 8 + length(entry) + length(mac)) FROM outbox";
-        let (lines, bytes): (i64, i64) = database.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        // What the logs keep for good: the segments, and a row for each block of up to 256 entries.
+        let sql = "SELECT COALESCE(sum(count), 0), count(*) FROM log_blocks";
+        let (lines, rows): (i64, i64) = database.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let mut bytes = rows * BLOCK_ROW_BYTES;
+        for entry in std::fs::read_dir(self.server.data().join("log"))? {
+            bytes += i64::try_from(entry?.metadata()?.len())?;
+        }
         Ok(json!({"lines": lines, "bytes_per_line": bytes / lines.max(1)}))
     }
 
