@@ -87,10 +87,13 @@ impl Audit {
 
     /// Proves a leaf whose index a store gave out. Its line is committed, and may still be on its way into the log.
     async fn prove_given(&self, log: Trail, index: u64, seen: u64) -> Result<Proof, AuditError> {
-        if index >= self.reader.size(log).await? {
-            self.log.settle(log).await?;
+        match self.reader.prove(log, index, seen).await {
+            Err(AuditError::Index { .. }) => {
+                self.log.settle(log).await?;
+                self.reader.prove(log, index, seen).await
+            }
+            proven => proven,
         }
-        self.reader.prove(log, index, seen).await
     }
 
     /// What the project's log is called, who signs it, what it shows now.

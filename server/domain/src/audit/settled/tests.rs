@@ -2,8 +2,9 @@
 
 use super::super::{
     FAILED_ROUNDS_MAX,
-    model::{Kind, Trail},
-    port::LogStore,
+    error::AuditError,
+    model::{Kind, Line, Trail},
+    port::{LogStore, Outbox},
 };
 use crate::{
     auth::model::Rotation, page::PageArgs, projects::error::ProjectsError, store::StoreError, testkit::World,
@@ -62,6 +63,29 @@ async fn a_change_whose_entry_is_late_is_an_error_and_its_entry_comes_with_the_n
     assert_eq!(logged(&world, trail).await, []);
     world.projects.rename(&access, "renamed".parse().unwrap()).await.unwrap();
     assert_eq!(logged(&world, trail).await, [Kind::ProjectCreate, Kind::ProjectUpdate]);
+}
+
+#[tokio::test]
+async fn a_leaf_that_is_on_its_way_is_waited_for_and_one_that_nobody_wrote_is_unknown() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await.caller(&world).await;
+    let access = world.project(&alice, "app").await;
+    let line = Line {
+        trail: Trail::Project(access.project()),
+        kind: Kind::BlobRead,
+        actor: alice.account,
+        at_ms: 1,
+        environment: None,
+        version: 1,
+        digest: None,
+        by_number: false,
+    };
+    // Written into the outbox alone: nobody told the log.
+    let index = Outbox::record(&world.store, line).await.unwrap();
+    assert_eq!(logged(&world, Trail::Project(access.project())).await, [Kind::ProjectCreate]);
+    assert_eq!(world.audit.prove_version(&access, index, 0).await.unwrap().index, index);
+    let unknown = world.audit.prove_version(&access, index + 1, 0).await;
+    assert!(matches!(unknown, Err(AuditError::Index { size: 2, .. })));
 }
 
 #[tokio::test]
