@@ -118,7 +118,8 @@ fn recovery(world: &World, case: &Case) -> Vec<Injection> {
     let ready = now_us();
     drop(server);
     let mut calls = strace::calls(&std::fs::read(&output).expect("a trace"));
-    calls.retain(|call| call.at_us < ready);
+    // The sweep looks through the folders of blobs beside the start, sooner or later: it changes nothing by looking.
+    calls.retain(|call| call.at_us < ready && !call.has_flag("O_DIRECTORY"));
     injections(world, &calls, Answer::Kill)
 }
 
