@@ -10,7 +10,7 @@ use crate::project;
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Crates that compile for it as they are. Those that draw randomness need the browser's source of it, which the
 /// package for browsers chooses.
-const PACKAGES: &[&str] = &["veilchain", "veilcore"];
+const PACKAGES: &[&str] = &["veilchain", "veilcore", "veilkey"];
 
 /// Compiles them, if the target's standard library is there or can be had.
 pub fn check() -> Result<()> {

@@ -1,13 +1,15 @@
 //! Framed hashing (docs/spec/core.md, section 3): `Hb(tag; items)` is SHA-256 over the tag and each labelled
-//! item, every one with its length in front. What must never happen: two lists of items that hash the same
-//! bytes.
+//! item, every one with its length in front, and `Hs` a scalar from the SHA-512 of the same bytes. What must never
+//! happen: two lists of items that hash the same bytes.
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 use crate::tag::Tag;
 
 /// Length of every digest here, in bytes.
 pub const DIGEST_LEN: usize = 32;
+/// Length of [`hs_wide`], in bytes.
+pub const WIDE_LEN: usize = 64;
 
 /// `Hb(tag; items)`: SHA-256 over u16 len ‖ tag, then for each item u16 len ‖ label ‖ u32 len ‖ bytes,
 /// big-endian.
@@ -19,18 +21,33 @@ pub fn hb(tag: Tag, items: &[(&str, &[u8])]) -> [u8; DIGEST_LEN] {
     framed.finish()
 }
 
+/// What `Hs(tag; items)` reduces: SHA-512 over the frame, 64 bytes. The scalar is these bytes read little-endian,
+/// modulo the order of the group; reducing twice the order's length leaves no bias. The reduction is the caller's,
+/// because this crate knows no group.
+///
+/// Items may be secret: none of them is copied.
+pub fn hs_wide(tag: Tag, items: &[(&str, &[u8])]) -> [u8; WIDE_LEN] {
+    let mut state = Sha512::new();
+    absorb_frame(tag, items, |bytes| state.update(bytes));
+    state.finalize().into()
+}
+
 /// The bytes [`hb`] hashes, not hashed: the `info` of every HKDF in the suite.
 pub fn frame(tag: Tag, items: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
-    out.extend_from_slice(&len_u16(tag.as_bytes()));
-    out.extend_from_slice(tag.as_bytes());
-    for (label, bytes) in items {
-        out.extend_from_slice(&len_u16(label.as_bytes()));
-        out.extend_from_slice(label.as_bytes());
-        out.extend_from_slice(&len_u32(bytes));
-        out.extend_from_slice(bytes);
-    }
+    absorb_frame(tag, items, |bytes| out.extend_from_slice(bytes));
     out
+}
+
+fn absorb_frame(tag: Tag, items: &[(&str, &[u8])], mut absorb: impl FnMut(&[u8])) {
+    absorb(&len_u16(tag.as_bytes()));
+    absorb(tag.as_bytes());
+    for (label, bytes) in items {
+        absorb(&len_u16(label.as_bytes()));
+        absorb(label.as_bytes());
+        absorb(&len_u32(bytes));
+        absorb(bytes);
+    }
 }
 
 /// Plain SHA-256: names of ciphertexts and chunks, where other tools must find the same value.
@@ -95,9 +112,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_hash_is_sha256_of_the_frame(a: Vec<u8>, b: Vec<u8>) {
+        fn the_hashes_are_sha2_of_the_frame(a: Vec<u8>, b: Vec<u8>) {
             let items: [(&str, &[u8]); 2] = [("first", &a), ("second", &b)];
             prop_assert_eq!(hb(tag::POP, &items), sha256(&frame(tag::POP, &items)));
+            let wide: [u8; WIDE_LEN] = Sha512::digest(frame(tag::POP, &items)).into();
+            prop_assert_eq!(hs_wide(tag::POP, &items), wide);
         }
     }
 }

@@ -85,6 +85,11 @@ ids! {
     UploadId;
     /// One login: holder key, capability and refresh token. Made by the server.
     SessionId;
+    /// A team: people with roles, whom projects are shared with. Time-ordered (version 7), made by the server.
+    TeamId;
+    /// An API key of an account. Random (version 4), drawn by the client because it is bound into what the
+    /// client encrypts.
+    ApiKeyId;
     /// One try at login, registration or recovery, between its first message and its last. Made by the
     /// server.
     AttemptId;

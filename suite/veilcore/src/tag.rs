@@ -49,6 +49,8 @@ registry! {
     FAKE_ACCOUNT = "Veil/fake-account/v1";
     /// Stored form of a refresh token.
     REFRESH = "Veil/refresh/v1";
+    /// Stored form of an API key's secret.
+    API_KEY = "Veil/api-key/v1";
 
     // Account keys.
     /// Key that wraps the account root key, per factor.
@@ -73,6 +75,8 @@ registry! {
     SEAL_HEADER = "Veil/seal-header/v1";
     /// Author signature over the statement beside a keyring file.
     KEYRING = "Veil/keyring/v1";
+    /// Author signature over a project's access list.
+    ACCESS_LIST = "Veil/access-list/v1";
 
     // Audit, board and log.
     /// Keyed hash that hides ids in audit leaves.
@@ -117,6 +121,8 @@ registry! {
     KEK = "Veil/kek/v1";
     /// Partial decryption proof.
     PDEC = "Veil/pdec/v1";
+    /// Fingerprint of a key record, and the weights of its check.
+    KEY_RECORD = "Veil/key-record/v1";
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use crate::canon::Writer;
-use crate::hash::{frame, hb, sha256};
+use crate::hash::{frame, hb, hs_wide, sha256};
 use crate::id::{AccountId, KeyId};
 use crate::tag;
 
@@ -62,6 +62,15 @@ fn framed_hashes_are_the_pinned_ones() {
         assert_eq!(HEXLOWER.encode(&frame(tag, &items)), text(case, "frame"));
         assert_eq!(HEXLOWER.encode(&hb(tag, &items)), text(case, "digest"));
     }
+}
+
+#[test]
+fn wide_hashes_are_the_pinned_ones() {
+    let file = file();
+    let case = &file["hs"];
+    let items: [(&str, &[u8]); 2] = [("index", &[0, 1]), ("label", b"")];
+    assert_eq!(HEXLOWER.encode(&frame(tag::PDEC, &items)), text(case, "frame"));
+    assert_eq!(HEXLOWER.encode(&hs_wide(tag::PDEC, &items)), text(case, "wide"));
 }
 
 #[test]

@@ -56,6 +56,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod api_key;
 pub mod capability;
 pub mod key;
 pub mod login;

@@ -9,8 +9,9 @@ use std::io::Write;
 use data_encoding::{BASE64, HEXLOWER};
 use rand_core::OsRng;
 use serde_json::{Value, json};
-use veilcore::id::{AccountId, AttemptId, EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, ApiKeyId, AttemptId, EnvironmentId, ProjectId, TeamId};
 use veilcore::secret::Secret;
+use veilvault::access::{AccessEntry, AccessList, Principal, SHARE, seal_access};
 use veilvault::account::{AccountRootKey, Factor, wrap};
 use veilvault::envelope::{Subject, seal_bytes};
 use veilvault::epoch::EpochKey;
@@ -22,6 +23,10 @@ use veilvault::recovery::{RecoveryCode, RecoveryStatement};
 use veilvault::seal::{NO_DIGEST, Seal};
 
 const ACCOUNT: [u8; 16] = *b"\xac\xc0\x00\x00\x00\x00\x40\x00\x80\x00\x00\x00\x00\x00\x00\x01";
+const SHARER: [u8; 16] = *b"\xac\xc0\x00\x00\x00\x00\x40\x00\x80\x00\x00\x00\x00\x00\x00\x02";
+const MEMBER: [u8; 16] = *b"\xac\xc0\x00\x00\x00\x00\x40\x00\x80\x00\x00\x00\x00\x00\x00\x03";
+const API_KEY: [u8; 16] = *b"\xac\xc0\x00\x00\x00\x00\x40\x00\x80\x00\x00\x00\x00\x00\x00\x0c";
+const TEAM: [u8; 16] = *b"\x01\x92\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x0d";
 const PROJECT: [u8; 16] = *b"\x01\x92\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x0a";
 const ENVIRONMENT: [u8; 16] = *b"\x01\x92\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x0b";
 const CREATED_AT_MS: u64 = 1_800_000_000_000;
@@ -48,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "header": header(&alice),
         "keyring": keyring(&key, &alice)?,
         "blobs": blobs(&key, &alice)?,
+        "access": access(&alice)?,
     });
     serde_json::to_writer_pretty(std::io::stdout().lock(), &file)?;
     writeln!(std::io::stdout())?;
@@ -166,4 +172,63 @@ fn blobs(key: &EpochKey, alice: &Identity) -> Result<Vec<Value>, Box<dyn Error>>
         parent = Some(seal.digest);
     }
     Ok(all)
+}
+
+/// Three lists of one project: the owner's, one by the account she let share, and the owner's last, with nobody.
+fn access(alice: &Identity) -> Result<Vec<Value>, Box<dyn Error>> {
+    let ark = AccountRootKey::from_secret(Secret::new(counting(0x50)));
+    let bob = Identity::derive(&ark, AccountId::from_bytes(SHARER), 1);
+    let team = Some(TeamId::from_bytes(TEAM));
+    let account = |id, first, actions| {
+        let principal = Principal::Account(AccountId::from_bytes(id));
+        AccessEntry { principal, key: counting(first), actions, team }
+    };
+    let api_key = Principal::ApiKey(ApiKeyId::from_bytes(API_KEY));
+    let api_key = AccessEntry { principal: api_key, key: counting(0x90), actions: 1, team: None };
+    let sharer = account(SHARER, 0x70, 1 | SHARE);
+    let lists = [
+        (alice, vec![sharer, account(MEMBER, 0xa0, 0b11), api_key]),
+        (&bob, vec![sharer, account(MEMBER, 0xa0, 0b1)]),
+        (alice, Vec::new()),
+    ];
+    let mut parent = NO_DIGEST;
+    let mut all = Vec::new();
+    for (number, (author, entries)) in (1..).zip(lists) {
+        let list = AccessList {
+            project: ProjectId::from_bytes(PROJECT),
+            number,
+            parent,
+            entries,
+            author: author.account(),
+            author_key: author.key_id(),
+            created_at_ms: CREATED_AT_MS + number,
+        };
+        let bytes = seal_access(&list, author)?;
+        all.push(json!({
+            "number": number,
+            "parent": HEXLOWER.encode(&parent),
+            "entries": list.entries.iter().map(access_entry).collect::<Vec<_>>(),
+            "author": list.author.to_string(),
+            "author_public_key": HEXLOWER.encode(author.public_key().as_bytes()),
+            "created_at_ms": list.created_at_ms,
+            "list": HEXLOWER.encode(&bytes),
+            "digest": HEXLOWER.encode(&AccessList::digest(&bytes)),
+        }));
+        parent = AccessList::digest(&bytes);
+    }
+    Ok(all)
+}
+
+fn access_entry(entry: &AccessEntry) -> Value {
+    let (kind, id) = match entry.principal {
+        Principal::Account(id) => ("account", id.to_string()),
+        Principal::ApiKey(id) => ("api_key", id.to_string()),
+    };
+    json!({
+        "principal": kind,
+        "id": id,
+        "key": HEXLOWER.encode(&entry.key),
+        "actions": entry.actions,
+        "team": entry.team.map(|team| team.to_string()),
+    })
 }

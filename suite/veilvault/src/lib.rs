@@ -2,8 +2,8 @@
 //!
 //! Parties: a *person's client*, which holds secrets; *stock tools* that open what it leaves; and the *server*, which
 //! stores bytes, checks statements and must learn nothing but what those statements say. The server links this crate
-//! for [`lint`], [`seal::check_for_commit`], [`keyring::check_keyring`], [`identity::AccountBundle::verify`] and
-//! [`recovery::verify_recovery`]; none of them takes a secret.
+//! for [`lint`], [`seal::check_for_commit`], [`keyring::check_keyring`], [`access::AccessList::check`],
+//! [`identity::AccountBundle::verify`] and [`recovery::verify_recovery`]; none of them takes a secret.
 //!
 //! What must never happen: a secret leaving the client unwrapped, a file opening under a name it was not sealed for,
 //! a version taking the place of another, or a check being made on one side only.
@@ -123,6 +123,7 @@
 //! of its own and wipes it after decrypting, but not after encrypting; a caller's own buffers are the caller's.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod account;
 pub mod agefile;
 mod agekey;

@@ -1,5 +1,6 @@
 //! The shape every signed statement of the vault has: `u32 length ‖ body ‖ Ed25519 signature`, the signature over
-//! `Hb(tag; body)`. Bodies have a fixed length, so a statement has exactly one length that is right.
+//! `Hb(tag; body)`. Bodies have a fixed length, or one that the count of entries inside fixes, so a statement has
+//! exactly one length that is right.
 
 use ed25519_dalek::{Signer, SigningKey};
 use veilcore::canon::{DecodeError, Reader, Writer};
@@ -25,11 +26,17 @@ pub(crate) fn sign(tag: Tag, body: &[u8], key: &SigningKey) -> Vec<u8> {
 
 /// Takes a statement with a body of exactly `body_len` bytes apart.
 pub(crate) fn split(bytes: &[u8], body_len: usize) -> Result<Statement<'_>, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let body = reader.bytes(body_len)?;
-    if body.len() != body_len {
-        return Err(DecodeError::Truncated { needed: body_len, left: body.len() });
+    let statement = split_within(bytes, body_len)?;
+    match statement.body.len() {
+        left if left < body_len => Err(DecodeError::Truncated { needed: body_len, left }),
+        _ => Ok(statement),
     }
+}
+
+/// Takes a statement with a body of at most `body_len_max` bytes apart. The body's decoder judges its length.
+pub(crate) fn split_within(bytes: &[u8], body_len_max: usize) -> Result<Statement<'_>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let body = reader.bytes(body_len_max)?;
     let signature = reader.array()?;
     reader.finish()?;
     Ok(Statement { body, signature })

@@ -5,13 +5,15 @@ use data_encoding::{BASE64, HEXLOWER};
 use rand_core::{CryptoRng, RngCore};
 use serde_json::Value;
 use veilcore::hash::sha256;
-use veilcore::id::{AccountId, AttemptId, EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, AttemptId, EnvironmentId, KeyId, ProjectId};
 use veilcore::secret::Secret;
+use veilvault::access::{AccessEntry, AccessList, ExpectedAccess, Principal, seal_access};
 use veilvault::account::{AccountRootKey, Factor, WrappedArk, unwrap, wrap};
 use veilvault::envelope::{open, open_bytes};
 use veilvault::epoch::EpochKey;
 use veilvault::header::{HeaderKind, HeaderLine};
 use veilvault::identity::{AccountBundle, Identity};
+use veilvault::key::PublicKey;
 use veilvault::keyring::open_keyring;
 use veilvault::pad::padded_len;
 use veilvault::recovery::{RecoveryCode, RecoveryStatement, verify_recovery};
@@ -223,4 +225,57 @@ fn check_fields(case: &Value, seal: &Seal, ciphertext: &[u8], key: &EpochKey) {
     assert_eq!(seal.content_len(key), base64(case, "content").len() as u64);
     assert_eq!(seal.header_hash[..], hex(case, "header_hash"));
     assert_eq!(seal.created_at_ms, number(case, "created_at_ms"));
+}
+
+#[test]
+fn access_lists_are_read_and_signed_as_pinned() {
+    let file = file();
+    let project: ProjectId = text(&file["keyring"], "project").parse().expect("an id");
+    let alice = alice(&file);
+    let cases = file["access"].as_array().expect("a list");
+    assert_eq!(cases.len(), 3);
+    let mut parent = NO_DIGEST;
+    let mut before: Option<AccessList> = None;
+    for case in cases {
+        let bytes = hex(case, "list");
+        let author_key = PublicKey::from_bytes(&array(case, "author_public_key")).expect("a key");
+        let author: AccountId = text(case, "author").parse().expect("an id");
+        let expected = ExpectedAccess {
+            project,
+            number: number(case, "number"),
+            parent,
+            author,
+            author_key: &author_key,
+        };
+        let list = AccessList::check(&bytes, &expected).expect("pinned");
+        assert_eq!(list, pinned_list(case, project, author, author_key.key_id()));
+        assert_eq!(list.follows(before.as_ref(), alice.account()), Ok(()));
+        if author == alice.account() {
+            assert_eq!(seal_access(&list, &alice), Ok(bytes.clone()));
+        }
+        assert_eq!(AccessList::digest(&bytes)[..], hex(case, "digest"));
+        (parent, before) = (AccessList::digest(&bytes), Some(list));
+    }
+}
+
+fn pinned_list(case: &Value, project: ProjectId, author: AccountId, author_key: KeyId) -> AccessList {
+    let entries = case["entries"].as_array().expect("a list").iter().map(|entry| AccessEntry {
+        principal: match text(entry, "principal") {
+            "account" => Principal::Account(text(entry, "id").parse().expect("an id")),
+            "api_key" => Principal::ApiKey(text(entry, "id").parse().expect("an id")),
+            other => panic!("{other} is no principal"),
+        },
+        key: array(entry, "key"),
+        actions: number(entry, "actions"),
+        team: entry["team"].as_str().map(|id| id.parse().expect("an id")),
+    });
+    AccessList {
+        project,
+        number: number(case, "number"),
+        parent: array(case, "parent"),
+        entries: entries.collect(),
+        author,
+        author_key,
+        created_at_ms: number(case, "created_at_ms"),
+    }
 }

@@ -15,7 +15,7 @@ struct Room {
     must_not: &'static [&'static str],
 }
 
-const SUITE: &[&str] = &["veilchain", "veilcore", "veilsign", "veilvault"];
+const SUITE: &[&str] = &["veilchain", "veilcore", "veilkey", "veilsign", "veilvault"];
 /// What would make a suite crate impure.
 const IMPURE: &[&str] = &["tokio", "prost", "tonic", "async-trait", "tracing", "reqwest", "rusqlite"];
 /// Technologies that the centre must not know.
@@ -35,13 +35,14 @@ const TECHNOLOGY: &[&str] = &[
 const ROOMS: &[Room] = &[
     Room { package: "veilcore", may: &[], must_not: IMPURE },
     Room { package: "veilchain", may: &["veilcore"], must_not: IMPURE },
+    Room { package: "veilkey", may: &["veilcore"], must_not: IMPURE },
     Room { package: "veilsign", may: &["veilcore"], must_not: IMPURE },
-    Room { package: "veilvault", may: &["veilcore"], must_not: IMPURE },
+    Room { package: "veilvault", may: &["veilcore", "veilkey"], must_not: IMPURE },
     Room { package: "veilcloud-proto", may: &[], must_not: &[] },
     Room { package: "veilcloud-domain", may: SUITE, must_not: TECHNOLOGY },
     Room {
         package: "veilcloud-embedded",
-        may: &["veilcloud-domain", "veilchain", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-domain", "veilchain", "veilcore", "veilkey", "veilsign", "veilvault"],
         must_not: &["tonic", "prost", "axum", "sqlx"],
     },
     Room {
@@ -51,12 +52,20 @@ const ROOMS: &[Room] = &[
     },
     Room {
         package: "veilcloud-api",
-        may: &["veilcloud-domain", "veilcloud-proto", "veilchain", "veilcore", "veilsign", "veilvault"],
+        may: &[
+            "veilcloud-domain",
+            "veilcloud-proto",
+            "veilchain",
+            "veilcore",
+            "veilkey",
+            "veilsign",
+            "veilvault",
+        ],
         must_not: &["rusqlite", "sqlx", "redis"],
     },
     Room {
         package: "veilcloud-workers",
-        may: &["veilcloud-domain", "veilchain", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-domain", "veilchain", "veilcore", "veilkey", "veilsign", "veilvault"],
         must_not: &["tonic", "axum", "rusqlite", "sqlx"],
     },
     Room {
@@ -74,7 +83,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         package: "veilcloud-sdk-rust",
-        may: &["veilcloud-proto", "veilchain", "veilcore", "veilsign", "veilvault"],
+        may: &["veilcloud-proto", "veilchain", "veilcore", "veilkey", "veilsign", "veilvault"],
         must_not: &["rusqlite", "axum"],
     },
     Room {
@@ -84,7 +93,15 @@ const ROOMS: &[Room] = &[
     },
     Room {
         package: "veilcloud-tests",
-        may: &["veilcloud-sdk-rust", "veilcloud-proto", "veilchain", "veilcore", "veilsign", "veilvault"],
+        may: &[
+            "veilcloud-sdk-rust",
+            "veilcloud-proto",
+            "veilchain",
+            "veilcore",
+            "veilkey",
+            "veilsign",
+            "veilvault",
+        ],
         must_not: &[],
     },
     Room { package: "veilcloud-xtask", may: &[], must_not: &[] },

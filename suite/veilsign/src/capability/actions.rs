@@ -12,7 +12,7 @@ use thiserror::Error;
 pub struct Actions(u64);
 
 /// Bit and name of every action.
-const NAMES: [(Actions, &str); 7] = [
+const NAMES: [(Actions, &str); 9] = [
     (Actions::PROJECT_READ, "project:read"),
     (Actions::PROJECT_WRITE, "project:write"),
     (Actions::PROJECT_DELETE, "project:delete"),
@@ -20,6 +20,8 @@ const NAMES: [(Actions, &str); 7] = [
     (Actions::TEAM_MANAGE, "team:manage"),
     (Actions::AUDIT_READ, "audit:read"),
     (Actions::ACCOUNT_MANAGE, "account:manage"),
+    (Actions::TEAM_READ, "team:read"),
+    (Actions::KEY_MANAGE, "key:manage"),
 ];
 
 /// A text that names no action.
@@ -47,6 +49,10 @@ impl Actions {
     pub const AUDIT_READ: Self = Self(1 << 5);
     /// Change password and recovery, end sessions, delete the account.
     pub const ACCOUNT_MANAGE: Self = Self(1 << 6);
+    /// See one's teams and who is in them.
+    pub const TEAM_READ: Self = Self(1 << 7);
+    /// Create, rotate and revoke API keys.
+    pub const KEY_MANAGE: Self = Self(1 << 8);
     /// Every action there is.
     pub const ALL: Self = Self((1 << NAMES.len()) - 1);
 

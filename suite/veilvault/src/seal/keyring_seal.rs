@@ -88,6 +88,14 @@ impl KeyringSeal {
         Ok(seal)
     }
 
+    /// Reads a seal without checking it: to learn whose key [`KeyringSeal::check`] needs. Proves nothing.
+    ///
+    /// # Errors
+    /// [`SealError::Malformed`], [`SealError::Recipient`]: not the bytes of a keyring seal.
+    pub fn peek(bytes: &[u8]) -> Result<Self, SealError> {
+        Self::decode(statement::split(bytes, BODY_LEN)?.body)
+    }
+
     /// The first line of the keyring's plaintext.
     pub fn header_line(&self) -> HeaderLine {
         HeaderLine {
