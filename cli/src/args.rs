@@ -6,7 +6,9 @@ pub mod account;
 pub mod audit;
 pub mod form;
 pub mod projects;
+pub mod share;
 pub mod storage;
+pub mod teams;
 pub mod tools;
 
 use std::path::PathBuf;
@@ -100,6 +102,11 @@ pub enum Command {
     Diff(storage::Diff),
     Import(storage::Import),
     Export(storage::Export),
+    Teams(teams::Teams),
+    Users(teams::Users),
+    Share(share::Share),
+    Access(share::Access),
+    Offboard(share::Offboard),
     Audit(audit::Audit),
     Api(tools::Api),
     Doctor(tools::Doctor),

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use etcetera::BaseStrategy;
 use tokio::sync::Notify;
-use veilcloud_sdk::{Client, FileState, Project};
+use veilcloud_sdk::{Client, FileState, Project, ProjectId};
 
 use crate::args::{ENDPOINT_DEFAULT, Global, Output as Place};
 use crate::settings::Settings;
@@ -90,10 +90,14 @@ impl Context {
         Ok(client)
     }
 
-    /// A client and the project called `name`.
+    /// A client and a project: an own one by its name, or any by its id. What looks like an id is one: names of other
+    /// people's projects are their choice, so nothing but the id leads to those.
     pub async fn project(&self, name: &str) -> Result<(Client, Project), Failure> {
         let client = self.client()?;
-        let project = client.projects().by_name(name).await?;
+        let project = match name.parse::<ProjectId>() {
+            Ok(id) => client.projects().get(id).await?,
+            Err(_) => client.projects().by_name(name).await?,
+        };
         Ok((client, project))
     }
 

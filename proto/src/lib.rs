@@ -52,6 +52,8 @@ areas! {
     projects = "veilcloud.projects.v1",
     /// Versions of blobs, and uploads.
     storage = "veilcloud.storage.v1",
+    /// Teams and their members.
+    teams = "veilcloud.teams.v1",
     /// The audit trail.
     audit = "veilcloud.audit.v1",
 }

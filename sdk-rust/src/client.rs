@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use time::OffsetDateTime;
 use veilcloud_proto::common::v1 as pb;
 
+use crate::access::{ChainCache, Home};
 use crate::account::Account;
 use crate::audit::Audit;
 use crate::builder::ClientBuilder;
@@ -17,8 +18,10 @@ use crate::projects::{Project, Projects};
 use crate::session::current::Current;
 use crate::state::StateStore;
 use crate::storage::Storage;
+use crate::teams::Teams;
 use crate::times;
 use crate::transport::{Budget, Transport, rpc};
+use crate::users::Users;
 
 /// A client of one server. Cheap to clone; clones share connection, session and caches.
 ///
@@ -43,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) state: Arc<dyn StateStore>,
     pub(crate) current: Current,
     pub(crate) keys: KeyCache,
+    pub(crate) chains: ChainCache,
     pub(crate) budget: Budget,
     /// Held while a log's head moves, and by a call that has to ask again because of that.
     pub(crate) advancing: futures_util::lock::Mutex<()>,
@@ -102,6 +106,7 @@ impl Client {
             state,
             current: Current::default(),
             keys: KeyCache::default(),
+            chains: ChainCache::default(),
             budget: Budget::new(),
             advancing: futures_util::lock::Mutex::default(),
             is_following: AtomicBool::new(false),
@@ -121,9 +126,19 @@ impl Client {
         Projects::new(self.clone())
     }
 
+    /// The teams that the account is in.
+    pub fn teams(&self) -> Teams {
+        Teams::new(self.clone())
+    }
+
+    /// Other people's accounts.
+    pub fn users(&self) -> Users {
+        Users::new(self.clone())
+    }
+
     /// The environments of a project.
     pub fn environments(&self, project: &Project) -> Environments {
-        Environments::new(self.clone(), project.id)
+        Environments::new(self.clone(), Home::of(project))
     }
 
     /// Content of environments.

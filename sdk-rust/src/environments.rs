@@ -2,8 +2,9 @@
 
 use time::OffsetDateTime;
 use veilcloud_proto::projects::v1 as pb;
-use veilcore::id::{EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 
+use crate::access::Home;
 use crate::client::Client;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::{PAGE_SIZE, PAGES_MAX};
@@ -34,6 +35,8 @@ pub struct Environment {
     pub updated_at: OffsetDateTime,
     /// Environment and version it was cloned from.
     pub cloned_from: Option<(EnvironmentId, u64)>,
+    /// Somebody who could open the current key was removed: the next write begins with a new one.
+    pub rotation_due: bool,
 }
 
 /// The environments of a project; see [`Client::environments`].
@@ -41,11 +44,12 @@ pub struct Environment {
 pub struct Environments {
     pub(crate) client: Client,
     pub(crate) project: ProjectId,
+    pub(crate) home: Home,
 }
 
 impl Environments {
-    pub(crate) fn new(client: Client, project: ProjectId) -> Self {
-        Self { client, project }
+    pub(crate) fn new(client: Client, home: Home) -> Self {
+        Self { client, project: home.project, home }
     }
 
     /// Creates an empty environment with a key of its own. Names match `[a-z0-9][a-z0-9._-]{0,62}` without `..`.
@@ -55,18 +59,18 @@ impl Environments {
     pub async fn create(&self, name: &str) -> Result<Environment> {
         let session = self.client.fresh_session().await?;
         let id = EnvironmentId::from_bytes(times::random_uuid().into_bytes());
-        let (key, keyring) = self.client.new_keyring(self.project, id, 1, &session.identity).await?;
+        let (key, keyring) = self.client.new_keyring(self.home, id, 1, &session.identity).await?;
         let request = pb::CreateEnvironmentRequest {
             project_id: self.project.to_string(),
             name: name.to_owned(),
             environment_id: id.to_string(),
-            keyring: Some(keyring),
+            keyring: Some(keyring.clone()),
             request_id: times::request_id(),
         };
         let answer: pb::CreateEnvironmentResponse =
             self.client.call(&rpc::CREATE_ENVIRONMENT, &request).await?;
         let made = self.read(answer.environment, &rpc::CREATE_ENVIRONMENT)?;
-        self.welcome(made, name, id, &key).await
+        self.welcome(made, name, id, &key, (session.account(), keyring.access_list)).await
     }
 
     /// All environments, by name.
@@ -170,6 +174,7 @@ impl Environments {
             // Nothing was written yet: it has not changed since it was made.
             updated_at: times::required(found.updated_at.or(found.created_at), rpc)?,
             cloned_from,
+            rotation_due: found.rotation_due,
         })
     }
 
@@ -181,11 +186,12 @@ impl Environments {
         name: &str,
         id: EnvironmentId,
         key: &veilvault::epoch::EpochKey,
+        made_for: (AccountId, u64),
     ) -> Result<Environment> {
         if made.id != id || made.name != name || made.epoch != 1 {
             return Err(Error::integrity(IntegrityReason::WrongEnvironment, format!("environment {name}")));
         }
-        self.client.keep_key(id, 1, key);
+        self.client.keep_key(id, 1, key, made_for);
         self.client.repin_name(self.project, name, id).await?;
         Ok(made)
     }

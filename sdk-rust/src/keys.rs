@@ -1,17 +1,18 @@
 //! Keys of epochs: made here for a new environment or epoch, found in the keyring for an old one. What must never
-//! happen: content sealed to a key that the account did not make.
+//! happen: content sealed to a key that nobody in the project has made.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use rand_core::OsRng;
 use veilcloud_proto::projects::v1 as pb;
-use veilcore::id::{EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, EnvironmentId};
 use veilvault::epoch::EpochKey;
 use veilvault::identity::Identity;
 use veilvault::keyring::{self, KeyringError, KeyringSubject, open_keyring, seal_keyring};
 use veilvault::seal::{ExpectedKeyring, SealError};
 
+use crate::access::{HANDS_ON, Home, WRITES};
 use crate::client::Client;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::times;
@@ -22,18 +23,28 @@ const KEYS_MAX: usize = 256;
 
 /// Keys that were found in keyrings, by environment and epoch.
 #[derive(Default)]
-pub(crate) struct KeyCache(Mutex<HashMap<(EnvironmentId, u32), EpochKey>>);
+pub(crate) struct KeyCache(Mutex<HashMap<(EnvironmentId, u32), KnownKey>>);
+
+/// A key of an epoch and who made the keyring it was found in.
+#[derive(Clone)]
+pub(crate) struct KnownKey {
+    pub(crate) key: EpochKey,
+    pub(crate) author: AccountId,
+    /// The access list that the epoch's keyring was made for, as the server says; None when the key was handed on to this
+    /// account alone.
+    pub(crate) list: Option<u64>,
+}
 
 impl KeyCache {
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn get(&self, environment: EnvironmentId, epoch: u32) -> Option<EpochKey> {
+    fn get(&self, environment: EnvironmentId, epoch: u32) -> Option<KnownKey> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(environment, epoch)).cloned()
     }
 
-    fn put(&self, environment: EnvironmentId, epoch: u32, key: EpochKey) {
+    fn put(&self, environment: EnvironmentId, epoch: u32, key: KnownKey) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEYS_MAX {
             keys.clear();
@@ -46,78 +57,107 @@ impl KeyCache {
 pub(crate) struct KeyringFiles {
     pub(crate) file: Vec<u8>,
     pub(crate) seal: Vec<u8>,
-    pub(crate) key: EpochKey,
+    pub(crate) known: KnownKey,
 }
 
 impl Client {
     /// The key of an epoch.
     pub(crate) async fn epoch_key(
         &self,
-        project: ProjectId,
+        home: Home,
         environment: EnvironmentId,
         name: &str,
         epoch: u32,
         identity: &Identity,
-    ) -> Result<EpochKey> {
+    ) -> Result<KnownKey> {
         if let Some(key) = self.inner().keys.get(environment, epoch) {
             return Ok(key);
         }
-        let keyring = self.keyring(project, environment, name, epoch, identity).await?;
-        self.inner().keys.put(environment, epoch, keyring.key.clone());
-        Ok(keyring.key)
+        let keyring = self.keyring(home, environment, name, epoch, identity).await?;
+        self.inner().keys.put(environment, epoch, keyring.known.clone());
+        Ok(keyring.known)
     }
 
     /// The keyring of an epoch, as the server has it.
     pub(crate) async fn keyring(
         &self,
-        project: ProjectId,
+        home: Home,
         environment: EnvironmentId,
         name: &str,
         epoch: u32,
         identity: &Identity,
     ) -> Result<KeyringFiles> {
+        let project = home.project;
         let request = pb::GetKeyringRequest { project_id: project.to_string(), name: name.to_owned(), epoch };
         let answer: pb::GetKeyringResponse = self.call(&rpc::GET_KEYRING, &request).await?;
         let keyring = times::present(answer.keyring, &rpc::GET_KEYRING)?;
+        let author: AccountId = times::id(&answer.author_id, &rpc::GET_KEYRING)?;
+        let made_by = if answer.added { HANDS_ON } else { WRITES };
+        let author_key = self.author_key(home, author, made_by, identity).await?;
+        let list = (!answer.added).then_some(keyring.access_list);
         let member = identity.clone();
         let opened = blocking(move || {
-            let expected = ExpectedKeyring {
-                project,
-                environment,
-                epoch,
-                author: member.account(),
-                author_key: &member.public_key(),
-            };
+            let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
             let key = open_keyring(&keyring.file, &keyring.seal, &expected, &member)?;
-            Ok(KeyringFiles { file: keyring.file, seal: keyring.seal, key })
+            let known = KnownKey { key, author, list };
+            Ok(KeyringFiles { file: keyring.file, seal: keyring.seal, known })
         });
         opened.await.map_err(|e| Error::integrity(keyring_reason(&e), format!("the keyring of {name}")))
     }
 
-    /// A new key and its keyring for this account alone: for the key that the directory is proved to name for it.
+    /// A new key and its keyring, for everybody who may read the project by the newest access list, each under the keys that
+    /// the directory is proved to name.
     pub(crate) async fn new_keyring(
         &self,
-        project: ProjectId,
+        home: Home,
         environment: EnvironmentId,
         epoch: u32,
         identity: &Identity,
     ) -> Result<(EpochKey, pb::Keyring)> {
         let own = self.own_key(identity).await?;
+        let chain = self.access(home).await?;
+        let readers = self.readers(home, &chain, identity.account()).await?;
         let author = identity.clone();
-        let subject = KeyringSubject { project, environment, epoch, created_at_ms: self.now_ms() };
+        let subject =
+            KeyringSubject { project: home.project, environment, epoch, created_at_ms: self.now_ms() };
         let (key, made) = blocking(move || {
             let key = EpochKey::generate(&mut OsRng);
-            let members = [own.recipient().clone()];
+            let members: Vec<_> =
+                [&own].into_iter().chain(&readers).map(|key| key.recipient().clone()).collect();
             let made = seal_keyring(&key, &subject, &members, &author);
             (key, made)
         })
         .await;
         let keyring::Keyring { file, seal } = made.map_err(|e| Error::invalid("keyring", e))?;
-        Ok((key, pb::Keyring { epoch, file, seal: seal.to_vec() }))
+        Ok((key, pb::Keyring { epoch, file, seal: seal.to_vec(), access_list: chain.number() }))
     }
 
-    pub(crate) fn keep_key(&self, environment: EnvironmentId, epoch: u32, key: &EpochKey) {
-        self.inner().keys.put(environment, epoch, key.clone());
+    /// Takes note of a key that this account has just made, for the people of this list.
+    pub(crate) fn keep_key(
+        &self,
+        environment: EnvironmentId,
+        epoch: u32,
+        key: &EpochKey,
+        (author, list): (AccountId, u64),
+    ) {
+        let known = KnownKey { key: key.clone(), author, list: Some(list) };
+        self.inner().keys.put(environment, epoch, known);
+    }
+
+    /// Whether new content may be sealed to a key: its maker is the owner, this account, or still in the project. The key
+    /// of somebody who left is his, however it came to be the newest.
+    pub(crate) async fn may_seal_to(
+        &self,
+        home: Home,
+        known: &KnownKey,
+        identity: &Identity,
+    ) -> Result<bool> {
+        if known.author == identity.account() || known.author == home.owner {
+            return Ok(true);
+        }
+        let chain = self.access(home).await?;
+        let needed = if known.list.is_some() { WRITES } else { HANDS_ON };
+        Ok(chain.actions_of(known.author) & needed != 0)
     }
 }
 
@@ -126,6 +166,7 @@ fn keyring_reason(e: &KeyringError) -> IntegrityReason {
         KeyringError::Seal(SealError::Digest) => IntegrityReason::KeyringInvalid,
         KeyringError::Seal(e) => (*e).into(),
         KeyringError::Lint(_) => IntegrityReason::StanzaRefused,
+        KeyringError::NotAMember => IntegrityReason::KeyNotGiven,
         KeyringError::Header(_) => IntegrityReason::HeaderMismatch,
         _ => IntegrityReason::KeyringInvalid,
     }

@@ -56,6 +56,7 @@
 //! `native` (default): TCP and TLS, [`FileState`], files. Without it the crate has no socket and no file.
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
 mod audit;
 mod builder;
@@ -75,9 +76,12 @@ mod secret;
 mod session;
 mod state;
 mod storage;
+mod teams;
 mod times;
 mod transport;
+mod users;
 
+pub use access::{Access, AccessGrant, Exposure, ExposureReport, Listed, Share, ShareOutcome, SharePlan};
 pub use account::Account;
 pub use audit::{
     Audit, AuditEvent, EVENTS_MAX, EventProof, EventReader, Evidence, Finding, LogToken, Monitor, Proven,
@@ -102,7 +106,10 @@ pub use storage::{
     Blob, CHUNK_LEN, DIRECT_BLOB_MAX, Expect, GetOptions, Kind, MEMORY_LEN_MAX, Precondition, Progress,
     PutOptions, SealedVersion, Storage, Version,
 };
-pub use veilcore::id::{AccountId, EnvironmentId, ProjectId};
+pub use teams::{Team, TeamMember, TeamRole, Teams};
+pub use users::{User, Users};
+pub use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId, TeamId};
+pub use veilvault::access::Principal;
 
 /// The guide, so that its examples are compiled.
 #[cfg(all(doctest, feature = "native"))]

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use veilcloud_proto::projects::v1 as pb;
 use veilcore::id::{AccountId, ProjectId};
 
+use crate::access::Home;
 use crate::client::Client;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::times;
@@ -28,12 +29,14 @@ pub struct Project {
     pub created_at: OffsetDateTime,
     /// Number of environments.
     pub environment_count: u32,
+    /// What this account may do in it, as the server says: everything to its owner, else what shares give.
+    pub permissions: Vec<String>,
 }
 
 /// The account's projects; see [`Client::projects`].
 #[derive(Clone)]
 pub struct Projects {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Projects {
@@ -52,35 +55,50 @@ impl Projects {
         self.named(made, name, false).await
     }
 
-    /// All projects, by name.
+    /// The account's own projects, by name.
     ///
     /// # Errors
     /// [`Error::Integrity`] with [`IntegrityReason::WrongProject`] as in [`Projects::by_name`], or what the server says.
     pub async fn list(&self) -> Result<Vec<Project>> {
-        self.pages("").await
+        self.pages("", false).await
     }
 
-    /// A project by its id.
+    /// Projects of others that are shared with this account through its teams, oldest first. Their names are their
+    /// owners' choice and may be alike: what leads to one is its id.
     ///
     /// # Errors
-    /// [`Error::Api`] with `PERMISSION_DENIED`, also when there is none: the server does not say which.
+    /// [`Error::Integrity`] with [`IntegrityReason::OwnerChanged`]; what the server says.
+    pub async fn list_shared(&self) -> Result<Vec<Project>> {
+        self.pages("", true).await
+    }
+
+    /// A project by its id, own or shared. Whose it is is believed the first time; from then on another owner is refused.
+    ///
+    /// # Errors
+    /// [`Error::Api`] with `PERMISSION_DENIED`, also when there is none: the server does not say which;
+    /// [`Error::Integrity`] with [`IntegrityReason::OwnerChanged`].
     pub async fn get(&self, id: ProjectId) -> Result<Project> {
         let request = pb::GetProjectRequest { project_id: id.to_string() };
         let answer: pb::GetProjectResponse = self.client.call(&rpc::GET_PROJECT, &request).await?;
         let project = read(answer.project, &rpc::GET_PROJECT)?;
-        if project.id == id { Ok(project) } else { Err(Error::BadAnswer { rpc: rpc::GET_PROJECT.path }) }
+        if project.id != id {
+            return Err(Error::BadAnswer { rpc: rpc::GET_PROJECT.path });
+        }
+        self.client.pin_owner(Home::of(&project)).await?;
+        Ok(project)
     }
 
-    /// A project by its name. The first time the server is believed; from then on a name that leads to another project
+    /// An own project by its name. The first time the server is believed; from then on a name that leads to another project
     /// is refused.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Integrity`] with [`IntegrityReason::WrongProject`].
     pub async fn by_name(&self, name: &str) -> Result<Project> {
-        let found = self.pages(name).await?.into_iter().find(|project| project.name == name);
+        let found = self.pages(name, false).await?.into_iter().find(|project| project.name == name);
         let found = found.ok_or_else(|| Error::NotFound { what: "project", name: name.to_owned() })?;
         let account = self.client.session_in_use().await?.account();
         self.client.pin_project(account, name, found.id).await?;
+        self.client.pin_owner(Home::of(&found)).await?;
         Ok(found)
     }
 
@@ -131,23 +149,30 @@ impl Projects {
         }
         let account = self.client.session_in_use().await?.account();
         self.client.repin_project(account, name, project.id, renamed).await?;
+        self.client.pin_owner(Home::of(&project)).await?;
         Ok(project)
     }
 
-    /// Every project, or those of a name; none whose name has led elsewhere before.
-    async fn pages(&self, name: &str) -> Result<Vec<Project>> {
+    /// Every own project, or those of a name, none whose name has led elsewhere before; or those of others.
+    async fn pages(&self, name: &str, shared: bool) -> Result<Vec<Project>> {
         // Read before the server is asked: another process may move a pin on meanwhile.
         let pins = self.client.pins().await?;
         let account = self.client.fresh_session().await?.account();
         let mut projects = Vec::new();
         let mut page_token = String::new();
         for _ in 0..PAGES_MAX {
-            let request = pb::ListProjectsRequest { page_size: PAGE_SIZE, page_token, name: name.to_owned() };
+            let name = name.to_owned();
+            let request = pb::ListProjectsRequest { page_size: PAGE_SIZE, page_token, name, shared };
             let answer: pb::ListProjectsResponse = self.client.call(&rpc::LIST_PROJECTS, &request).await?;
             for project in answer.projects {
                 let project = read(Some(project), &rpc::LIST_PROJECTS)?;
-                pins.judge_project(account, &project.name, project.id)
-                    .map_err(|reason| Error::integrity(reason, format!("project {}", project.name)))?;
+                let judged = match shared {
+                    true => pins.judge_owner(project.id, project.owner_id),
+                    // An own project is nobody else's: who owns one decides whom keys are wrapped to.
+                    false if project.owner_id != account => Err(IntegrityReason::OwnerChanged),
+                    false => pins.judge_project(account, &project.name, project.id),
+                };
+                judged.map_err(|reason| Error::integrity(reason, format!("project {}", project.name)))?;
                 projects.push(project);
             }
             page_token = answer.next_page_token;
@@ -168,6 +193,7 @@ fn read(project: Option<pb::Project>, rpc: &'static Rpc) -> Result<Project> {
         owner_id: times::id(&project.owner_id, rpc)?,
         created_at: times::required(project.created_at, rpc)?,
         environment_count: project.environment_count,
+        permissions: project.permissions,
     })
 }
 

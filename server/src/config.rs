@@ -174,8 +174,8 @@ section! {
 }
 
 section! {
-    /// Rate limits of callers without an account, of everything that guesses at passwords and recovery codes, and of
-    /// upload chunks.
+    /// Rate limits of callers without an account, of everything that guesses at passwords and recovery codes, of upload
+    /// chunks, and of the tier enterprise. In no span of a window's length are more tokens given than it has.
     Limits {
         /// Calls that try a password or a recovery code, from one address (an IPv6 network of 64 bits is one). An IPv6
         /// network of 48 bits has eight times as many for all its addresses together.
@@ -189,6 +189,12 @@ section! {
         /// credential) costs one too.
         anonymous_per_minute_per_address: u32, "limits.anonymous_per_minute_per_address",
             "VEILCLOUD_ANONYMOUS_PER_MINUTE_PER_ADDRESS", "600", "tokens a minute", range 1..=1_000_000, "0.1.0";
+        /// Rate tokens of an account of the tier enterprise, all its sessions and API keys together. 0: no bound.
+        enterprise_per_minute: u32, "limits.enterprise_per_minute", "VEILCLOUD_ENTERPRISE_PER_MINUTE", "0",
+            "tokens a minute", range 0..=100_000_000, "0.1.0";
+        /// The same for a day. 0: no bound.
+        enterprise_per_day: u32, "limits.enterprise_per_day", "VEILCLOUD_ENTERPRISE_PER_DAY", "0", "tokens a day",
+            range 0..=4_000_000_000, "0.1.0";
         /// Chunks of uploads that one account may put and files of logs that it may read, whatever its tier: they cost no
         /// rate tokens. At most 983280 bytes each. The bearers of tokens of one log share as many reads.
         chunks_per_minute: u32, "limits.chunks_per_minute", "VEILCLOUD_CHUNKS_PER_MINUTE", "6000", "chunks a minute",

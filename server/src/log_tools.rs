@@ -109,6 +109,7 @@ fn log_key(trail: Trail, key: Option<[u8; 32]>) -> Line {
         environment: None,
         version: 0,
         digest: key,
+        key: None,
         by_number: false,
     }
 }

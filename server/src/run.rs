@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use veilcloud_domain::auth::api_keys::ApiKeys;
 use veilcloud_domain::clock::{SystemClock, SystemEntropy};
 use veilcloud_embedded::Embedded;
 
@@ -53,6 +54,7 @@ struct Running {
     admin: Option<JoinHandle<bool>>,
     admin_stop: CancellationToken,
     store: Arc<Embedded>,
+    api_keys: Arc<ApiKeys>,
 }
 
 async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
@@ -113,6 +115,7 @@ async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
         admin: Some(tokio::spawn(private.serve(admin::router(admin), admin_stop.clone()))),
         admin_stop,
         store: wired.store,
+        api_keys: wired.api_keys,
     };
     let file = AddressFile::write(folder.path(), &addresses).map_err(|cause| StartError::Folder {
         step: "write to",
@@ -202,6 +205,9 @@ impl Running {
         self.admin_stop.cancel();
         drop(joined(self.admin).await);
         drop(self.reporter.await);
+        if let Err(error) = self.api_keys.flush_used().await {
+            tracing::warn!(%error, "when API keys were last used could not be written");
+        }
         match Arc::try_unwrap(self.store) {
             Ok(store) => store.close().await,
             // Every answered change is durable; what is left undone is tidying, and the next start does it.

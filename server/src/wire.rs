@@ -8,10 +8,11 @@ use veilcloud_domain::{
     audit::{
         Audit, LogReader, Reads, heads::Heads, log::Log, sequence::Parts, settled::Settled, signer::LogKeys,
     },
-    auth::{Auth, Settings as AuthSettings},
+    auth::{Auth, Settings as AuthSettings, api_keys::ApiKeys},
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     projects::Projects,
     storage::{Storage, StorageSettings},
+    teams::Teams,
 };
 use veilcloud_embedded::{Embedded, Options};
 
@@ -27,6 +28,8 @@ use crate::{
 pub struct Wired {
     /// The store, for readiness and the end.
     pub store: Arc<Embedded>,
+    /// API keys, for the uses that are not written yet.
+    pub api_keys: Arc<ApiKeys>,
     /// What the sweep works on.
     pub storage: Arc<Storage>,
     /// What the sequencer works with.
@@ -61,7 +64,9 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     // Every change waits for the log before it is answered.
     let directory = Arc::new(Settled::new(store.directory(), log.clone()));
     let catalog = Arc::new(Settled::new(store.catalog(), log.clone()));
+    let grants = Arc::new(Settled::new(store.grants(), log.clone()));
     let keyrings = Arc::new(Settled::new(store.keyrings(), log.clone()));
+    let roster = Arc::new(Settled::new(store.roster(), log.clone()));
     let shelf = Arc::new(Settled::new(store.shelf(), log.clone()));
 
     let auth = Arc::new(Auth::new(
@@ -72,8 +77,11 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
         Arc::new(keys.auth),
         auth_settings(config, clock.now_ms()),
     ));
+    let store_of_keys = Arc::new(Settled::new(store.api_keys(), log.clone()));
+    let api_keys = Arc::new(ApiKeys::new(store_of_keys, clock.clone(), keys.api_keys));
     let projects =
-        Arc::new(Projects::new(catalog, keyrings, directory.clone(), clock.clone(), entropy.clone()));
+        Arc::new(Projects::new(catalog, grants, keyrings, directory.clone(), clock.clone(), entropy.clone()));
+    let teams = Arc::new(Teams::new(roster, clock.clone(), entropy.clone()));
     let storage = Arc::new(Storage::new(
         shelf,
         store.blobs(),
@@ -97,7 +105,9 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     let sequencer = sequencer(&store, log_keys, clock.clone(), log.clone(), witnesses.as_ref());
     let services = Services {
         auth,
+        api_keys: api_keys.clone(),
         projects,
+        teams,
         storage: storage.clone(),
         audit: Arc::new(audit),
         meter: store.meter(),
@@ -109,7 +119,7 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     };
     let draining = Draining::new();
     let (router, health) = veilcloud_api::router(services, api_settings(config), draining.clone());
-    Ok(Wired { store, storage, sequencer, log, witnesses, router, health, draining })
+    Ok(Wired { store, api_keys, storage, sequencer, log, witnesses, router, health, draining })
 }
 
 fn sequencer(
@@ -142,6 +152,8 @@ fn api_settings(config: &Config) -> ApiSettings {
             ..Limits::default()
         },
         request_timeout: Duration::from_millis(config.http.request_timeout_ms),
+        enterprise_per_minute: config.limits.enterprise_per_minute,
+        enterprise_per_day: config.limits.enterprise_per_day,
         guarded_per_minute_per_address: config.limits.guarded_per_minute_per_address,
         guarded_per_minute_per_email: config.limits.guarded_per_minute_per_email,
         chunks_per_minute: config.limits.chunks_per_minute,

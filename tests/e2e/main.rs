@@ -1,6 +1,8 @@
 //! The running system, from outside: real server, real command, real terminal, curl, age. Nothing here imports the server.
 
+mod account_log;
 mod canary;
+mod clients;
 mod crash;
 mod disk;
 mod docs;
@@ -16,6 +18,8 @@ mod peers;
 mod recovery;
 mod rest;
 mod sessions;
+mod sharing;
+mod teams;
 mod terminal;
 mod tls;
 mod witness;

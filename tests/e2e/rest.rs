@@ -274,3 +274,19 @@ fn the_same_port_answers_grpc_web_over_http_1() {
         String::from_utf8_lossy(trailers)
     );
 }
+
+#[test]
+fn an_account_stores_so_much_and_no_more() {
+    let server =
+        Server::start_with(&[("VEILCLOUD_QUOTA_BYTES", "8000"), ("VEILCLOUD_BLOB_MAX_BYTES", "8000")]);
+    let (alice, id) = project(&server);
+    let folder = TempDir::new().expect("a folder");
+    let content = [b'x'; 5000];
+    alice.ok_with(&["storage", "put", "my-app", "production", "-"], &content);
+    let (file, headers) = sealed(&alice, folder.path(), &content);
+    let mut more = vec!["--header", "content-type: application/octet-stream"];
+    headers.iter().for_each(|header| more.extend(["--header", header]));
+    let refused = alice.rest("PUT", &format!("/v1/storage/{id}/production"), Some(&file), &more);
+    assert_eq!(problem(&refused), (507, "QUOTA_EXCEEDED".into()));
+    assert_eq!(refused.json()["metadata"]["quota_bytes"], "8000");
+}

@@ -5,14 +5,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 use anyhow::{Context, Result, bail};
 use prost_reflect::DescriptorPool;
 
-use crate::{project, tidy};
+use crate::{errors, project, tidy};
 
 /// One reason of `veilcloud.common.v1.ErrorReason`.
 pub struct Reason {
     /// Without its `ERROR_REASON_` prefix.
     pub name: String,
-    /// What it means.
-    pub meaning: String,
     /// What to do.
     pub remedy: String,
 }
@@ -59,25 +57,17 @@ pub fn check() -> Result<()> {
 /// Every generated file but the locks, by path. The server binary must be built.
 fn generated() -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
-    let reasons = reasons(&tidy::descriptors()?)?;
-    let mut index = String::from(
-        "# Errors\n\nEvery error carries one reason. gRPC: `google.rpc.ErrorInfo` with domain `veilcloud`. REST: the same word in\n`application/problem+json`. Generated from `proto/veilcloud/common/v1/error_reason.proto` by `cargo xtask codegen`.\n\n| reason | meaning |\n|---|---|\n",
-    );
-    for reason in &reasons {
-        index.push_str(&format!("| [{0}]({0}.md) | {1} |\n", reason.name, reason.meaning));
-        let page = format!("# {}\n\n{}\n\n## What to do\n\n{}\n", reason.name, reason.meaning, reason.remedy);
-        files.insert(PathBuf::from(format!("docs/errors/{}.md", reason.name)), page);
-    }
-    files.insert(PathBuf::from("docs/errors/README.md"), index);
     let server =
         |args: &[&str]| project::output(Command::new(project::binary("veilcloud-server")).args(args));
     files.insert(PathBuf::from("docs/config.md"), server(&["config-docs"])?);
     files.insert(PathBuf::from("deploy/veilcloud.example.toml"), server(&["config-docs", "--example"])?);
-    files.insert(PathBuf::from("docs/openapi/openapi.json"), server(&["openapi"])?);
+    let openapi = server(&["openapi"])?;
+    files.extend(errors::pages(&openapi)?);
+    files.insert(PathBuf::from("docs/openapi/openapi.json"), openapi);
     Ok(files)
 }
 
-/// The reasons with meaning and remedy from their comments.
+/// The reasons with the remedies from their comments.
 pub fn reasons(pool: &DescriptorPool) -> Result<Vec<Reason>> {
     let reasons = pool.get_enum_by_name("veilcloud.common.v1.ErrorReason").context("the enum ErrorReason")?;
     let file = reasons.parent_file();
@@ -88,9 +78,9 @@ pub fn reasons(pool: &DescriptorPool) -> Result<Vec<Reason>> {
         let comment = info.location.iter().find(|l| l.path == value.path());
         let comment = comment.and_then(|l| l.leading_comments.clone()).unwrap_or_default();
         let flat = comment.split_whitespace().collect::<Vec<_>>().join(" ");
-        let (meaning, remedy) = flat.split_once("Remedy:").unwrap_or((&flat, ""));
+        let remedy = flat.split_once("Remedy:").map_or("", |(_, remedy)| remedy);
         let name = value.name().trim_start_matches("ERROR_REASON_").to_owned();
-        out.push(Reason { name, meaning: meaning.trim().to_owned(), remedy: remedy.trim().to_owned() });
+        out.push(Reason { name, remedy: remedy.trim().to_owned() });
     }
     Ok(out)
 }

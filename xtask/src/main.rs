@@ -3,6 +3,7 @@
 mod checkout;
 mod codegen;
 mod dev;
+mod errors;
 mod fuzz;
 mod load;
 mod peers;

@@ -1,5 +1,6 @@
-//! The peers that judge an exported log (tests/peers/README.md), built once and kept in the cache. They are other
-//! people's code in other languages: where a toolchain is missing, its peers are left out and the tests say so too.
+//! The peers that judge an exported log and those that call the server (tests/peers/README.md), built once and kept in the
+//! cache. They are other people's code in other languages: where a toolchain is missing, its peers are left out and the
+//! tests say so too.
 
 use std::{
     env, fs,
@@ -7,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::project;
 
@@ -17,6 +18,8 @@ const GO_MIN: (u32, u32) = (1, 26);
 const GO_PROGRAMS: &[&str] = &["./fsck", "./sumdb", "./merkle", "./interop"];
 /// Exits with 0 if this Python is new enough for `aics-tlog` and can make an environment.
 const PYTHON_CHECK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))";
+/// Lowest Node.js with the `fetch` and modules that the peers use.
+const NODE_MIN: u32 = 20;
 /// Names under which a Python that is new enough may be found, best first.
 const PYTHONS: &[&str] = &["python3.12", "python3.13", "python3.14", "python3"];
 
@@ -27,12 +30,18 @@ pub struct Peers {
     go: Option<PathBuf>,
     /// Python that has the packages.
     python: Option<PathBuf>,
+    /// Folder of the programs for Node.js, with their packages.
+    node: Option<PathBuf>,
 }
 
 impl Peers {
     /// How the tests find them.
     pub fn variables(&self) -> Vec<(&'static str, &Path)> {
-        let all = [("VEILCLOUD_TEST_PEERS", &self.go), ("VEILCLOUD_TEST_TLOG_PYTHON", &self.python)];
+        let all = [
+            ("VEILCLOUD_TEST_PEERS", &self.go),
+            ("VEILCLOUD_TEST_TLOG_PYTHON", &self.python),
+            ("VEILCLOUD_TEST_NODE_PEERS", &self.node),
+        ];
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect()
     }
 }
@@ -41,7 +50,7 @@ impl Peers {
 pub fn ensure() -> Result<Peers> {
     let cache = project::cache_dir()?.join("peers");
     fs::create_dir_all(&cache)?;
-    Ok(Peers { go: go(&cache)?, python: python(&cache)? })
+    Ok(Peers { go: go(&cache)?, python: python(&cache)?, node: node(&cache)? })
 }
 
 /// The Go programs, in a folder named after their sources and `go.sum`.
@@ -96,18 +105,49 @@ fn python(cache: &Path) -> Result<Option<PathBuf>> {
         return Ok(Some(python));
     }
     let Some(base) = pythons().into_iter().find(|p| works(p)) else {
-        eprintln!("==> peer in Python: left out, no Python 3.12 or later with venv is found");
+        eprintln!("==> peers in Python: left out, no Python 3.12 or later with venv is found");
         return Ok(None);
     };
     project::step(
-        "create a Python environment for the peer",
+        "create a Python environment for the peers",
         Command::new(base).args(["-m", "venv", "--clear"]).arg(&folder),
     )?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    project::step("pip install the peer in Python", pip.arg(project::root().join(pins)))?;
+    project::step("pip install the peers in Python", pip.arg(project::root().join(pins)))?;
     fs::write(done, "")?;
     Ok(Some(python))
+}
+
+/// The programs for Node.js beside their locked packages, in a folder named after both.
+fn node(cache: &Path) -> Result<Option<PathBuf>> {
+    let version = Command::new("node").arg("--version").stderr(Stdio::null()).output();
+    let version = version.map(|v| String::from_utf8_lossy(&v.stdout).trim().to_owned()).unwrap_or_default();
+    let major = version.strip_prefix('v').and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+    if major.is_none_or(|major| major < NODE_MIN) {
+        eprintln!("==> peers in JavaScript: left out, node {NODE_MIN} or later is not on the path");
+        return Ok(None);
+    }
+    let mut sources = project::files()?;
+    sources.retain(|f| f.starts_with("tests/peers/node"));
+    sources.sort();
+    let folder = cache.join(format!("node-{}", project::fingerprint(&sources)?));
+    if !folder.exists() {
+        let part = cache.join(format!("part-node-{}", std::process::id()));
+        fs::create_dir_all(&part)?;
+        for source in &sources {
+            let name = source.file_name().context("a file has a name")?;
+            fs::copy(project::root().join(source), part.join(name))?;
+        }
+        let mut install = Command::new("npm");
+        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]).current_dir(&part);
+        let installed = project::step("npm ci for the peers in JavaScript", &mut install);
+        if let Err(error) = installed.and_then(|()| Ok(fs::rename(&part, &folder)?)) {
+            fs::remove_dir_all(&part).ok();
+            return Err(error);
+        }
+    }
+    Ok(Some(folder))
 }
 
 fn works(python: &Path) -> bool {

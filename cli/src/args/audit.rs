@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-/// Read, prove, export and watch a project's log
+/// Read, prove, export and watch the log of a project or of your account
 ///
-/// Every event of a project is a leaf of a log that only grows. What these commands show was checked against a checkpoint
+/// Every event of a project is a leaf of a log that only grows; what happens to your account is in one of its own. The log
+/// of a deleted project is kept for its last owner, who names it by its id. What these commands show was checked against a checkpoint
 /// that the log's key signed, and that continues the one this machine saw before.
 #[derive(Args)]
 #[command(before_help = "\
@@ -18,33 +19,52 @@ Examples:
   veilcloud audit verify e17.tlog-proof --policy policy.txt
   veilcloud audit export my-app --format bundle --output ./my-app.log
   veilcloud audit monitor my-app --interval 1m
+  veilcloud audit list --account
 ")]
 pub struct Audit {
     #[command(subcommand)]
     pub command: AuditCommand,
 }
 
+/// Whose log.
+#[derive(Args)]
+pub struct Whose {
+    /// Project: its name, or the id of one that was deleted
+    #[arg(required_unless_present = "account")]
+    pub project: Option<String>,
+    /// The log of your own account instead of a project's
+    #[arg(long, conflicts_with = "project")]
+    pub account: bool,
+}
+
 #[derive(Subcommand)]
 pub enum AuditCommand {
-    /// List the events of a project, oldest first
-    #[command(
-        before_help = "Examples:\n  veilcloud audit list my-app\n  veilcloud audit list my-app --json\n"
-    )]
+    /// List the events of a project or of your account, oldest first
+    #[command(before_help = "\
+Examples:
+  veilcloud audit list my-app
+  veilcloud audit list my-app --json
+  veilcloud audit list --account
+")]
     List {
-        /// Project
-        project: String,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Print the proof of one event, for anyone to check without a server
     ///
     /// The proof is a c2sp.org/tlog-proof file: the event, its path to the root, and the signed checkpoint.
-    #[command(before_help = "\
+    #[command(
+        before_help = "\
 Examples:
   veilcloud audit proof my-app 17 > e17.tlog-proof
   veilcloud audit proof my-app 17 --json
-")]
+  veilcloud audit proof --account 3
+",
+        allow_missing_positional = true
+    )]
     Proof {
-        /// Project
-        project: String,
+        #[command(flatten)]
+        whose: Whose,
         /// Place of the event in the log, as `audit list` shows it
         index: u64,
     },
@@ -76,10 +96,11 @@ Examples:
   veilcloud audit export my-app --format ndjson > events.ndjson
   veilcloud audit export my-app --format json --output events.json
   veilcloud audit export my-app --format bundle --output ./my-app.log
+  veilcloud audit export --account --format bundle --output ./my-account.log
 ")]
     Export {
-        /// Project
-        project: String,
+        #[command(flatten)]
+        whose: Whose,
         /// What to write: one array, one event a line, or the log itself
         #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson)]
         format: ExportFormat,
@@ -94,10 +115,11 @@ Examples:
   veilcloud audit monitor my-app
   veilcloud audit monitor my-app --interval 1m --json >> monitor.ndjson
   veilcloud audit monitor my-app --once
+  veilcloud audit monitor --account
 ")]
     Monitor {
-        /// Project
-        project: String,
+        #[command(flatten)]
+        whose: Whose,
         /// How long to wait between two looks: a number and s, m or h
         #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
         interval: Duration,
@@ -130,22 +152,23 @@ Examples:
   veilcloud audit token my-app --ttl 10m --json
 ")]
     Token {
-        /// Project
+        /// Project: its name, or the id of one that was deleted
         project: String,
         /// How long it is good, at most 24h: a number and s, m or h
         #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
         ttl: Duration,
     },
-    /// Print what a verifier of a project's log has to trust: a c2sp.org/tlog-policy text
+    /// Print what a verifier of a log has to trust: a c2sp.org/tlog-policy text
     ///
     /// Made from what this machine keeps of the server from the first contact, not from what the server says now.
     #[command(before_help = "\
 Examples:
   veilcloud audit policy my-app > policy.txt
+  veilcloud audit policy --account > my-policy.txt
 ")]
     Policy {
-        /// Project
-        project: String,
+        #[command(flatten)]
+        whose: Whose,
     },
 }
 

@@ -12,8 +12,10 @@ mod handover;
 mod kit;
 mod projects;
 mod run;
+mod share;
 mod show;
 mod storage;
+mod teams;
 mod tools;
 
 use crate::args::Command;
@@ -37,6 +39,11 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failu
         Command::Diff(args) => diff::diff(context, args).await,
         Command::Import(args) => exchange::import(context, args).await,
         Command::Export(args) => exchange::export(context, args).await,
+        Command::Teams(args) => teams::manage(context, args).await,
+        Command::Users(args) => teams::users(context, args).await,
+        Command::Share(args) => share::manage(context, args).await,
+        Command::Access(args) => share::access(context, args).await,
+        Command::Offboard(args) => share::offboard(context, args).await,
         Command::Audit(args) => audit::manage(context, args).await,
         Command::Api(args) => api::manage(context, args).await,
         Command::Doctor(_) => doctor::doctor(context).await,

@@ -28,10 +28,15 @@ async fn create(context: &Context, name: &str) -> Result<(), Failure> {
 }
 
 async fn list(context: &Context) -> Result<(), Failure> {
-    let projects = context.client()?.projects().list().await?;
+    let client = context.client()?;
+    let me = client.session().map(|session| session.account_id);
+    let mut projects = client.projects().list().await?;
+    projects.extend(client.projects().list_shared().await?);
     let row = |project: &veilcloud_sdk::Project| {
+        let is_own = me == Some(project.owner_id);
         vec![
             project.name.clone(),
+            if is_own { "you".to_owned() } else { project.owner_id.to_string() },
             project.environment_count.to_string(),
             show::time(project.created_at),
             project.id.to_string(),
@@ -39,7 +44,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
     };
     let rows = projects.iter().map(row).collect();
     let items = projects.iter().map(show::project).collect();
-    context.output.list("projects", items, &["name", "environments", "created", "id"], rows)
+    context.output.list("projects", items, &["name", "owner", "environments", "created", "id"], rows)
 }
 
 async fn show_one(context: &Context, name: &str) -> Result<(), Failure> {
@@ -51,6 +56,8 @@ async fn show_one(context: &Context, name: &str) -> Result<(), Failure> {
     let lines = [
         ("name", project.name.clone()),
         ("id", project.id.to_string()),
+        ("owner", project.owner_id.to_string()),
+        ("permissions", project.permissions.join(", ")),
         ("created", show::time(project.created_at)),
         ("environments", if names.is_empty() { "none".to_owned() } else { names.join(", ") }),
     ];
@@ -68,7 +75,11 @@ async fn delete(context: &Context, name: &str, yes: bool) -> Result<(), Failure>
     context.prompt.confirm(&act, name, yes)?;
     let (client, project) = context.project(name).await?;
     client.projects().delete(&project).await?;
-    context.output.done(&json!({ "name": name, "deleted": true }), &format!("deleted project {name}"))
+    // The id is what its log is asked for by from now on.
+    let value = json!({ "name": name, "id": project.id.to_string(), "deleted": true });
+    context.output.done(&value, &format!("deleted project {name}"))?;
+    context.output.hint(&format!("veilcloud audit list {}", project.id));
+    Ok(())
 }
 
 async fn forget(context: &Context, name: &str, yes: bool) -> Result<(), Failure> {

@@ -28,6 +28,8 @@ pub fn project(project: &Project) -> Value {
     json!({
         "name": project.name,
         "id": project.id.to_string(),
+        "owner_id": project.owner_id.to_string(),
+        "permissions": project.permissions,
         "environment_count": project.environment_count,
         "created_at": time(project.created_at),
     })

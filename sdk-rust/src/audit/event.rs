@@ -1,9 +1,9 @@
 //! An event: what an entry says, for people and programs.
 
 use time::OffsetDateTime;
-use veilcore::id::{AccountId, EnvironmentId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId};
 
-use crate::log::{Fault, LogId, actor_of, decode_entry, kinds};
+use crate::log::{Fault, LogId, actor_of, decode_entry, key_of, kinds};
 use crate::times;
 
 /// One leaf of a log: ids and digests, never a name or content.
@@ -16,6 +16,8 @@ pub struct AuditEvent {
     pub kind: String,
     /// Account that did it.
     pub actor_id: AccountId,
+    /// API key that it did it with; `None` for a session.
+    pub api_key_id: Option<ApiKeyId>,
     /// When, by the server's clock.
     pub at: OffsetDateTime,
     /// Environment it concerns.
@@ -39,6 +41,7 @@ impl AuditEvent {
             index,
             kind: kinds::name(entry.kind),
             actor_id: actor,
+            api_key_id: key_of(&entry),
             at: times::from_ms(entry.at_ms),
             environment_id: entry.subject.map(EnvironmentId::from_bytes),
             version: entry.number,

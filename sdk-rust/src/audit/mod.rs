@@ -1,9 +1,10 @@
-//! What happened in a project: the entries of its log, each shown to be in it. Nothing is listed that was not hashed into
+//! What happened in a project or account: the entries of its log, each shown to be in it. Nothing is listed that was not hashed into
 //! the root of a signed checkpoint which continues the one this machine has seen.
 
 #[cfg(feature = "native")]
 mod bundle;
 mod event;
+mod fresh;
 #[cfg(feature = "native")]
 mod fsck;
 mod monitor;
@@ -37,11 +38,12 @@ pub const EVENTS_MAX: usize = 100_000;
 /// Longest life of a log token.
 pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(86_400);
 
-/// The audit trail of a project; see [`Client::audit`].
+/// The audit trail of a project, there or deleted, or of the account; see [`Client::audit`], [`Client::audit_of`],
+/// [`Client::audit_account`].
 #[derive(Clone)]
 pub struct Audit {
     client: Client,
-    project: ProjectId,
+    log: LogId,
 }
 
 /// Reads a log's events in order, up to the checkpoint that was the newest when it began.
@@ -65,11 +67,11 @@ pub struct LogToken {
 
 impl Audit {
     pub(crate) fn new(client: Client, project: ProjectId) -> Self {
-        Self { client, project }
+        Self { client, log: LogId::Project(project) }
     }
 
     fn log(&self) -> LogId {
-        LogId::Project(self.project)
+        self.log
     }
 
     fn files(&self) -> Files {
@@ -129,14 +131,17 @@ impl Audit {
     /// Makes a token that reads this log at `/log/` for a while: whole seconds, at most [`TOKEN_TTL_MAX`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another time; what the server says.
+    /// [`Error::Invalid`] for another time, and for the log of an account; what the server says.
     pub async fn create_token(&self, ttl: Duration) -> Result<LogToken> {
+        let LogId::Project(project) = self.log else {
+            return Err(Error::invalid("log token", "the log of an account is for the account alone"));
+        };
         if ttl.as_secs() == 0 || ttl > TOKEN_TTL_MAX {
             let why = format!("a token lives from 1 to {} seconds", TOKEN_TTL_MAX.as_secs());
             return Err(Error::invalid("life of the token", why));
         }
         let request = pb::CreateLogTokenRequest {
-            project_id: self.project.to_string(),
+            project_id: project.to_string(),
             ttl_seconds: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
             request_id: times::request_id(),
         };
@@ -172,7 +177,8 @@ impl EventReader {
     /// The next events, at most 16,384; None after the last. They are checked before they are given out.
     ///
     /// # Errors
-    /// [`Error::Integrity`] for entries that do not lead to the signed root, or that are none of this project's.
+    /// [`Error::Integrity`] for entries that do not lead to the signed root, that are none of this log's, or that contradict
+    /// a version which this machine has seen.
     // Named as what it does; it cannot be an iterator.
     #[allow(clippy::should_implement_trait)]
     pub async fn next(&mut self) -> Result<Option<Vec<AuditEvent>>> {
@@ -182,6 +188,7 @@ impl EventReader {
         if entries.is_empty() {
             return Ok(None);
         }
+        fresh::note(&self.files, &entries).await?;
         let read = |(index, entry): (u64, &Vec<u8>)| {
             AuditEvent::read(self.files.log(), index, entry).map_err(|fault| self.files.fault(fault))
         };
@@ -189,13 +196,23 @@ impl EventReader {
     }
 }
 
-#[cfg(test)]
 impl Client {
-    /// The audit trail of a project that is known by its id only.
-    pub(crate) fn audit_of(&self, project: ProjectId) -> Audit {
+    /// What happened in a project that is known by its id only: one that was deleted, for its last owner.
+    pub fn audit_of(&self, project: ProjectId) -> Audit {
         Audit::new(self.clone(), project)
+    }
+
+    /// What happened to the own account: logins, renewals, changes of password, recoveries.
+    ///
+    /// # Errors
+    /// [`Error::NotLoggedIn`], [`Error::OtherEndpoint`], [`Error::Local`].
+    pub async fn audit_account(&self) -> Result<Audit> {
+        let account = self.session_in_use().await?.account();
+        Ok(Audit { client: self.clone(), log: LogId::Account(account) })
     }
 }
 
+#[cfg(test)]
+mod account_tests;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use veilcore::hash::sha256;
 
+use super::fresh;
 use super::rules::Rules;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::log::{Contradiction, Fault, Files, STEP_MAX, Walk, decode_entry};
@@ -110,6 +111,7 @@ impl Monitor {
             let first = self.walk.size();
             let entries = self.walk.step(&self.files, to, STEP_MAX).await?;
             step.new_events += entries.len() as u64;
+            fresh::note(&self.files, &entries).await?;
             for (index, bytes) in (first..).zip(&entries) {
                 let deviations = match decode_entry(self.files.log(), bytes) {
                     Ok(entry) => self.rules.take(&entry),

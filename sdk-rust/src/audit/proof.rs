@@ -66,10 +66,21 @@ impl Audit {
     }
 
     async fn ask_proof(&self, asked: &Asked, index: u64) -> Result<Leaf> {
-        let request =
-            pb::GetProofRequest { project_id: self.project.to_string(), index, log_size: asked.head.size };
-        let answer: pb::GetProofResponse = self.client.call(&rpc::GET_PROOF, &request).await?;
-        let proof = times::present(answer.proof, &rpc::GET_PROOF)?;
+        let log_size = asked.head.size;
+        let proof = match self.log() {
+            LogId::Project(project) => {
+                let request = pb::GetProofRequest { project_id: project.to_string(), index, log_size };
+                let answer: pb::GetProofResponse = self.client.call(&rpc::GET_PROOF, &request).await?;
+                times::present(answer.proof, &rpc::GET_PROOF)?
+            }
+            LogId::Account(_) => {
+                let request = pb::GetAccountProofRequest { index, log_size };
+                let answer: pb::GetAccountProofResponse =
+                    self.client.call(&rpc::GET_ACCOUNT_PROOF, &request).await?;
+                times::present(answer.proof, &rpc::GET_ACCOUNT_PROOF)?
+            }
+            LogId::Directory => return Err(Error::invalid("log", "the directory proves keys, not events")),
+        };
         let subject = format!("event {index}");
         let leaf = asked.open(proof).map_err(|fault| fault.into_error(&subject))?;
         match leaf.index == index {

@@ -11,7 +11,7 @@ use veilcloud_proto::audit::v1 as pb;
 use veilcore::hash::sha256;
 use veilcore::id::AccountId;
 use veilvault::identity::{AccountBundle, Identity};
-use veilvault::key::Recipient;
+use veilvault::key::{PublicKey, Recipient};
 
 pub use follow::{FOLLOW_MAX, Followed};
 
@@ -59,6 +59,11 @@ impl VerifiedKey {
     /// Place of its leaf in the directory.
     pub fn index(&self) -> u64 {
         self.index
+    }
+
+    /// What the account's statements are checked with.
+    pub(crate) fn public_key(&self) -> PublicKey {
+        self.bundle.public_key
     }
 
     /// What files are encrypted to.

@@ -8,6 +8,7 @@ use veilvault::account::AccountRootKey;
 
 use super::*;
 use crate::ErrorKind;
+use crate::access::Home;
 use crate::error::IntegrityReason::{self, *};
 use crate::log::tests::served::{
     PROJECT, Served, ServedLog, bundle_of, key_line, line, log_key_line, public_key,
@@ -44,7 +45,8 @@ fn publish(served: &Served, kind: u8, bundle: &[u8]) {
 
 async fn wrap(client: &Client) -> Result<()> {
     let environment = EnvironmentId::from_bytes([5; 16]);
-    client.new_keyring(PROJECT, environment, 1, &identity()).await.map(|_| ())
+    let home = Home { project: PROJECT, owner: account() };
+    client.new_keyring(home, environment, 1, &identity()).await.map(|_| ())
 }
 
 #[tokio::test]

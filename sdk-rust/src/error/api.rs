@@ -41,19 +41,35 @@ impl ApiError {
             | "REFRESH_INVALID" | "REFRESH_REUSED" | "RECOVERY_FAILED" | "LOGIN_NOT_FRESH"
             | "LOG_TOKEN_INVALID" => ErrorKind::Auth,
             "PERMISSION_DENIED" | "QUOTA_EXCEEDED" | "PROJECT_LIMIT" | "ENVIRONMENT_LIMIT"
-            | "UPLOAD_LIMIT" => ErrorKind::Denied,
+            | "UPLOAD_LIMIT" | "API_KEY_LIMIT" | "TEAM_LIMIT" | "MEMBER_LIMIT" | "SHARE_LIMIT" => {
+                ErrorKind::Denied
+            }
             "ENVIRONMENT_NOT_FOUND"
             | "BLOB_NOT_FOUND"
             | "VERSION_NOT_FOUND"
             | "UPLOAD_NOT_FOUND"
+            | "USER_UNKNOWN"
+            | "MEMBER_UNKNOWN"
+            | "API_KEY_UNKNOWN"
+            | "SHARE_UNKNOWN"
+            | "ACCESS_LIST_UNKNOWN"
             | "LOG_INDEX_UNKNOWN"
             | "LOG_FILE_UNKNOWN"
             | "ACCOUNT_KEY_UNKNOWN" => ErrorKind::NotFound,
             "ETAG_MISMATCH"
             | "EPOCH_STALE"
+            | "ROTATION_DUE"
+            | "ACCESS_LIST_STALE"
+            | "KEYRING_EXISTS"
             | "ENVIRONMENT_EXISTS"
             | "PROJECT_NAME_TAKEN"
             | "EMAIL_TAKEN"
+            | "API_KEY_TAKEN"
+            | "API_KEY_ROTATED"
+            | "TEAM_NAME_TAKEN"
+            | "MEMBER_EXISTS"
+            | "TEAM_OWNER_STAYS"
+            | "TEAM_HAS_MEMBERS"
             | "REQUEST_ID_REUSED"
             | "PRECONDITION_REQUIRED" => ErrorKind::Conflict,
             "FIELD_INVALID"
@@ -87,6 +103,10 @@ impl ApiError {
             "RATE_LIMITED" => "wait for the time the server names, then try again",
             "QUOTA_EXCEEDED" => "delete what is no longer needed, or ask the operator for more room",
             "PROJECT_LIMIT" | "ENVIRONMENT_LIMIT" => "delete one that is no longer needed",
+            "API_KEY_LIMIT" => "revoke an API key that is no longer used",
+            "API_KEY_UNKNOWN" => "look at the account's API keys",
+            "API_KEY_TAKEN" => "try again: another id is drawn",
+            "API_KEY_ROTATED" => "look who rotates the key, then rotate with its generation now",
             "UPLOAD_LIMIT" => "finish the uploads that were begun, or wait a day until they are forgotten",
             "STORE_UNAVAILABLE" | "DRAINING" | "DEADLINE_EXCEEDED" => "try again in a moment",
             "STORE_FULL" => "tell the server's operator that its disk is full",
@@ -105,11 +125,20 @@ impl ApiError {
             "LOGIN_NOT_FRESH" => "log in again, then repeat this within five minutes",
             "EMAIL_TAKEN" => "log in with this e-mail, or register another one",
             "PERMISSION_DENIED" => "check that you are logged in to the account that owns the project",
-            "PROJECT_NAME_TAKEN" | "ENVIRONMENT_EXISTS" => "choose another name",
+            "TEAM_LIMIT" => "delete a team that is no longer needed",
+            "MEMBER_LIMIT" => "remove members, or share with a second team",
+            "MEMBER_EXISTS" => "nothing is to be done; `veilcloud teams role` changes what they may do",
+            "MEMBER_UNKNOWN" => "look at the members of the team and check who is meant",
+            "TEAM_OWNER_STAYS" => "delete the team instead",
+            "TEAM_HAS_MEMBERS" => "delete your teams or remove their members first, then the account",
+            "USER_UNKNOWN" => "check the address; the person may have to register first",
+            "PROJECT_NAME_TAKEN" | "TEAM_NAME_TAKEN" | "ENVIRONMENT_EXISTS" => "choose another name",
             "ENVIRONMENT_NOT_FOUND" => "list the project's environments and check the spelling",
             "BLOB_NOT_FOUND" => "store something first, or roll back to an earlier version",
             "VERSION_NOT_FOUND" => "look at the history for the versions there are",
             "ETAG_MISMATCH" => "read the newest version, merge your change into it, and write again",
+            "ACCESS_LIST_UNKNOWN" => "ask for a list that there is",
+            "KEYRING_EXISTS" => "nothing is to be done; they can open it",
             "EPOCH_STALE" => "try again: the key was rotated meanwhile",
             "BLOB_TOO_LARGE" | "MESSAGE_TOO_LARGE" => "split what is stored into smaller environments",
             "UPLOAD_NOT_FOUND" => "start the upload again",

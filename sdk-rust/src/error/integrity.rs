@@ -91,6 +91,18 @@ pub enum IntegrityReason {
     /// The directory names other keys for this account than its owner's.
     #[error("the directory names keys of this account that are not known here")]
     KeyUnexpected,
+    /// The key of this epoch was not wrapped to this account.
+    #[error("the key of this epoch was not given to this account")]
+    KeyNotGiven,
+    /// Made by somebody who is not in the project any more: nothing is sealed to it.
+    #[error("the key was made by somebody who may not write here any more")]
+    KeyOutdated,
+    /// An access list is not signed by somebody who may, or gives what its author does not hold.
+    #[error("the access list is not one that anybody entitled has signed")]
+    AccessListInvalid,
+    /// The project belongs to another account, or its owner signs with another key, than before.
+    #[error("the project has another owner, or its owner another key, than before")]
+    OwnerChanged,
 }
 
 impl IntegrityReason {
@@ -138,7 +150,22 @@ impl IntegrityReason {
                 "share nothing; if you recovered the account on another machine, say so here by trusting the key; if not, \
                  somebody has published keys in your name: tell the operator"
             }
-            Self::AuthorUnknown => "check that you are logged in to the account that wrote it",
+            Self::AuthorUnknown => {
+                "check that you are logged in to the right account; if the author is in the project and has new keys, its \
+                 owner runs `veilcloud share sync`"
+            }
+            Self::KeyNotGiven => {
+                "ask somebody who shares the project to run `veilcloud share sync`; what is older than your share stays closed"
+            }
+            Self::KeyOutdated => {
+                "give the environment a new key with `veilcloud envs rotate`, then write again"
+            }
+            Self::AccessListInvalid => {
+                "do not use the data; ask the project's owner who is in it, by another way than this server"
+            }
+            Self::OwnerChanged => {
+                "do not use the data; ask the project's owner, by another way than this server, whether the keys are theirs"
+            }
             _ => {
                 "do not use the data; tell the server's operator, and restore from your export if you have one"
             }
@@ -175,6 +202,10 @@ impl IntegrityReason {
             Self::WitnessQuorum => "witness-quorum",
             Self::KeyNotInDirectory => "key-not-in-directory",
             Self::KeyUnexpected => "key-unexpected",
+            Self::KeyNotGiven => "key-not-given",
+            Self::KeyOutdated => "key-outdated",
+            Self::AccessListInvalid => "access-list-invalid",
+            Self::OwnerChanged => "owner-changed",
         }
     }
 }

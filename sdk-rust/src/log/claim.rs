@@ -2,7 +2,7 @@
 //! entry of another version, environment or log taken for this one.
 
 use veilchain::entry::Entry;
-use veilcore::id::{AccountId, EnvironmentId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId};
 
 use super::{Fault, LogId, kinds};
 use crate::error::IntegrityReason;
@@ -64,8 +64,12 @@ impl Claim {
 
 /// The account that an entry names.
 pub(crate) fn actor_of(entry: &Entry) -> Option<AccountId> {
-    let (id, rest) = entry.actor.split_first_chunk::<16>()?;
-    (rest == [0; 16]).then(|| AccountId::from_bytes(*id))
+    entry.actor.first_chunk::<16>().map(|id| AccountId::from_bytes(*id))
+}
+
+/// The API key that the account acted with.
+pub(crate) fn key_of(entry: &Entry) -> Option<ApiKeyId> {
+    entry.actor.last_chunk::<16>().filter(|key| **key != [0; 16]).map(|key| ApiKeyId::from_bytes(*key))
 }
 
 /// Reads an entry that has to be one of this log.

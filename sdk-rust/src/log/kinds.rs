@@ -23,7 +23,7 @@ pub(crate) const KEY_REVOKE: u8 = 52;
 /// From here on this key signs the logs too.
 pub(crate) const LOG_KEY: u8 = 60;
 
-const NAMES: [(u8, &str); 23] = [
+const NAMES: [(u8, &str); 39] = [
     (1, "auth.register"),
     (2, "auth.login"),
     (3, "auth.refresh"),
@@ -47,6 +47,22 @@ const NAMES: [(u8, &str); 23] = [
     (KEY_REPLACE, "key.replace"),
     (KEY_REVOKE, "key.revoke"),
     (LOG_KEY, "log.key"),
+    (61, "access.issuer_key"),
+    (70, "team.create"),
+    (71, "team.update"),
+    (72, "team.delete"),
+    (73, "team.member_add"),
+    (74, "team.member_update"),
+    (75, "team.member_remove"),
+    (80, "access.share"),
+    (81, "access.unshare"),
+    (82, "access.list"),
+    (83, "key.add"),
+    (90, "access.key_create"),
+    (91, "access.key_rotate"),
+    (92, "access.key_revoke"),
+    (93, "access.issue"),
+    (94, "access.revoke"),
 ];
 
 /// The name of a number, e.g. `blob.put`; `kind.<number>` for one that this build does not know.

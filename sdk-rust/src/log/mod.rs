@@ -15,7 +15,7 @@ use std::fmt;
 
 use veilcore::id::{AccountId, ProjectId};
 
-pub(crate) use claim::{Claim, actor_of, decode_entry};
+pub(crate) use claim::{Claim, actor_of, decode_entry, key_of};
 pub(crate) use files::{Contradiction, Files, Newest};
 pub(crate) use pins::{Alarm, LogPins, LogRecord};
 pub(crate) use prove::{ASKS_MAX, Asked, BEHIND_WAIT, BEHIND_WAITS_MAX, Leaf, Settled, never_settled};

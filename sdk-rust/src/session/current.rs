@@ -90,6 +90,7 @@ impl Client {
         let state = Arc::clone(&self.inner().state);
         self.inner().current.set(None);
         self.inner().keys.clear();
+        self.inner().chains.clear();
         self.inner().own_key.clear();
         blocking(move || state.clear_session()).await.map_err(Error::local("clear the session"))
     }

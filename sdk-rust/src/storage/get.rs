@@ -5,12 +5,12 @@ use prost::Message;
 use veilcloud_proto::storage::v1 as pb;
 use veilvault::envelope::{OpenError, open_bytes};
 use veilvault::epoch::EpochKey;
-use veilvault::identity::Identity;
 use veilvault::seal::Expected;
 use zeroize::Zeroizing;
 
-use super::verify::{Checked, Site, Visit, check};
+use super::verify::{Checked, Site, Visit};
 use super::{Blob, GetOptions, MEMORY_LEN_MAX, Storage};
+use crate::access::Home;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::Project;
 use crate::transport::{Failure, Messages, blocking, rpc};
@@ -46,7 +46,7 @@ impl Storage {
         let asked = self.client.ask(site.log()).await?;
         let (answer, messages) = self.begin(site, version.unwrap_or(0), 0, asked.head.size).await?;
         let info = answer.blob.ok_or(Error::BadAnswer { rpc: rpc::GET_BLOB.path })?;
-        let checked = check(&info, site, &visit.session.identity, version)?;
+        let checked = self.check(&info, site, &visit.session.identity, version).await?;
         match &linked {
             Some(linked) if linked.pin() != checked.pin() => {
                 return Err(site.integrity(IntegrityReason::Forked, checked.seal.version));
@@ -127,9 +127,9 @@ impl Storage {
         environment: &str,
         options: &GetOptions,
     ) -> Result<(Site, Blob, bool)> {
-        let visit = self.visit(project.id, environment).await?;
+        let visit = self.visit(Home::of(project), environment).await?;
         let download = self.download(&visit, options.version).await?;
-        let key = self.key_of(&visit, download.checked.seal.epoch).await?;
+        let key = self.key_of(&visit, download.checked.seal.epoch).await?.key;
         let version = download.checked.version(&key);
         let progress = &options.progress;
         if let Some(progress) = progress {
@@ -171,10 +171,8 @@ impl Storage {
             ciphertext.extend_from_slice(&piece);
         }
         let checked = download.checked.clone();
-        let reader = visit.session.identity.clone();
         let opened = blocking(move || {
-            let author_key = reader.public_key();
-            open_bytes(&ciphertext, &checked.seal_bytes, &expected(&checked, &reader, &author_key), &key)
+            open_bytes(&ciphertext, &checked.seal_bytes, &expected(&checked), &key)
                 .map(|opened| (checked, opened.content))
         });
         opened.await.map_err(|e| open_error(&visit.site, download.checked.seal.version, e))
@@ -243,19 +241,15 @@ impl Download {
 }
 
 /// What the envelope has to find again: exactly the seal that was checked.
-pub(super) fn expected<'a>(
-    checked: &Checked,
-    reader: &Identity,
-    author_key: &'a veilvault::key::PublicKey,
-) -> Expected<'a> {
+pub(super) fn expected(checked: &Checked) -> Expected<'_> {
     Expected {
         project: checked.seal.project,
         environment: checked.seal.environment,
         version: Some(checked.seal.version),
         parent: Some(checked.seal.parent),
         epoch: checked.seal.epoch,
-        author: reader.account(),
-        author_key,
+        author: checked.seal.author,
+        author_key: &checked.author_key,
         digest: Some(checked.seal.digest),
     }
 }

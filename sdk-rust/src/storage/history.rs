@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use veilcloud_proto::storage::v1 as pb;
 
 use super::pins::etag;
-use super::verify::{Checked, Site, Visit, check};
+use super::verify::{Checked, Site, Visit};
 use super::{Kind, Storage, Version};
+use crate::access::Home;
 use crate::error::{Error, IntegrityReason, Result};
+use crate::keys::KnownKey;
 use crate::projects::{PAGE_SIZE, PAGES_MAX, Project};
 use crate::times;
 use crate::transport::rpc;
@@ -42,7 +44,7 @@ impl Storage {
             for info in &page.versions {
                 let above =
                     chain.last().map_or(Above::Nothing, |checked| Above::Version(Box::new(checked.clone())));
-                let checked = link(info, visit, &above)?;
+                let checked = self.link(info, visit, &above).await?;
                 let last = checked.seal.version <= down_to;
                 chain.push(checked);
                 if last {
@@ -75,7 +77,7 @@ impl Storage {
     /// The list from the proved newest version down to the first, without a gap. None when somebody has written meanwhile,
     /// so that it begins with a newer one than was proved.
     async fn list_below_head(&self, project: &Project, name: &str) -> Result<Option<Vec<Version>>> {
-        let visit = self.visit(project.id, name).await?;
+        let visit = self.visit(Home::of(project), name).await?;
         let head = self.head(&visit).await?;
         if let Some(head) = &head
             && !self.note_newest(&visit.site, head).await?
@@ -97,7 +99,7 @@ impl Storage {
                 if expected == 0 || info.version != expected {
                     return Err(visit.site.integrity(IntegrityReason::WrongVersion, info.version));
                 }
-                let linked = match (link(info, &visit, &above), history.is_empty()) {
+                let linked = match (self.link(info, &visit, &above).await, history.is_empty()) {
                     // Only what was proved speaks for what is below it.
                     (Ok(first), true) if head.as_ref().is_none_or(|head| head.pin() != first.pin()) => {
                         return Err(visit.site.integrity(IntegrityReason::Forked, info.version));
@@ -112,9 +114,10 @@ impl Storage {
                 };
                 let epoch = checked.seal.epoch;
                 if let std::collections::btree_map::Entry::Vacant(room) = keys.entry(epoch) {
-                    room.insert(self.key_of(&visit, epoch).await?);
+                    room.insert(self.key_if_given(&visit, epoch).await?);
                 }
-                history.push(checked.version(&keys[&epoch]));
+                let key = keys[&epoch].as_ref();
+                history.push(key.map_or_else(|| checked.closed(), |known| checked.version(&known.key)));
                 above = Above::Version(Box::new(checked));
             }
             page_token = page.next_page_token;
@@ -140,13 +143,27 @@ enum Above {
     Broken,
 }
 
-/// Checks one version and its place below the one above it.
-fn link(info: &pb::BlobInfo, visit: &Visit, above: &Above) -> Result<Checked> {
-    let expected = match above {
-        Above::Version(above) => Some(above.seal.version.saturating_sub(1)),
-        _ => None,
-    };
-    let checked = check(info, &visit.site, &visit.session.identity, expected)?;
+impl Storage {
+    /// The key of an epoch; None when it was not given to this account, which joined later.
+    async fn key_if_given(&self, visit: &Visit, epoch: u32) -> Result<Option<KnownKey>> {
+        match self.key_of(visit, epoch).await {
+            Err(Error::Integrity { reason: IntegrityReason::KeyNotGiven, .. }) => Ok(None),
+            known => known.map(Some),
+        }
+    }
+
+    /// Checks one version and its place below the one above it.
+    async fn link(&self, info: &pb::BlobInfo, visit: &Visit, above: &Above) -> Result<Checked> {
+        let expected = match above {
+            Above::Version(above) => Some(above.seal.version.saturating_sub(1)),
+            _ => None,
+        };
+        let checked = self.check(info, &visit.site, &visit.session.identity, expected).await?;
+        place(checked, visit, above)
+    }
+}
+
+fn place(checked: Checked, visit: &Visit, above: &Above) -> Result<Checked> {
     let pin = visit.pins.pin(visit.site.environment);
     let pinned = pin.filter(|pin| pin.version == checked.seal.version);
     let reason = match above {

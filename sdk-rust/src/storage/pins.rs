@@ -8,6 +8,7 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 
+use crate::access::{AccessPins, AccessRecord, Home};
 use crate::client::Client;
 use crate::environments::Environment;
 use crate::error::{Error, IntegrityReason, Result};
@@ -58,6 +59,8 @@ pub(crate) struct Pins {
     projects: BTreeMap<String, ProjectId>,
     /// What was seen of the server's logs.
     pub(crate) logs: LogPins,
+    /// Whose the projects are, and who is in them.
+    pub(crate) access: AccessPins,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,6 +73,8 @@ struct Record {
     projects: BTreeMap<String, String>,
     #[serde(default)]
     logs: LogRecord,
+    #[serde(default, skip_serializing_if = "AccessRecord::is_empty")]
+    access: AccessRecord,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,6 +111,14 @@ impl Pins {
     ) -> Result<(), IntegrityReason> {
         match self.projects.get(&project_key(account, name)) {
             Some(known) if *known != shown => Err(IntegrityReason::WrongProject),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a project belongs to another account than before.
+    pub(crate) fn judge_owner(&self, project: ProjectId, owner: AccountId) -> Result<(), IntegrityReason> {
+        match self.access.get(project) {
+            Some(pin) if pin.owner != owner => Err(IntegrityReason::OwnerChanged),
             _ => Ok(()),
         }
     }
@@ -190,6 +203,7 @@ impl Pins {
             names: self.names.iter().map(|(name, id)| (name.clone(), id.to_string())).collect(),
             projects: self.projects.iter().map(|(name, id)| (name.clone(), id.to_string())).collect(),
             logs: self.logs.record(),
+            access: self.access.record(),
         };
         serde_json::to_string(&record).expect("strings and numbers are always JSON")
     }
@@ -211,6 +225,7 @@ impl Pins {
             names: record.names.into_iter().map(name).collect::<Option<_>>()?,
             projects: record.projects.into_iter().map(project).collect::<Option<_>>()?,
             logs: LogPins::read(record.logs)?,
+            access: AccessPins::read(record.access)?,
         })
     }
 
@@ -272,6 +287,23 @@ impl Client {
         .await
     }
 
+    /// Takes note of the newest versions that a log tells of, in environments that were seen before: what is older is not
+    /// the newest any more.
+    pub(crate) async fn pin_logged(&self, newest: BTreeMap<EnvironmentId, (u64, [u8; 32])>) -> Result<()> {
+        self.change_pins(move |pins| {
+            let mut changed = false;
+            for (id, (version, digest)) in newest {
+                let Some(pin) = pins.pin(id).filter(|pin| pin.version <= version) else { continue };
+                let seen = Pin { version, digest, epoch: pin.epoch, deleted: false };
+                let advanced = pins.advance(id, &seen);
+                changed |=
+                    advanced.map_err(|reason| Error::integrity(reason, format!("environment {id}")))?;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
     /// Takes note of where a name leads, the first time; refuses that it leads elsewhere. Decided under the lock: another
     /// process may have noted it since the pins were read.
     pub(crate) async fn pin_name(&self, project: ProjectId, name: &str, id: EnvironmentId) -> Result<()> {
@@ -315,6 +347,15 @@ impl Client {
         .await
     }
 
+    /// Takes note of whose a project is, the first time; refuses that it is another's.
+    pub(crate) async fn pin_owner(&self, home: Home) -> Result<()> {
+        self.change_pins(move |pins| {
+            let noted = pins.access.own(home.project, home.owner);
+            noted.map_err(|reason| Error::integrity(reason, format!("project {}", home.project)))
+        })
+        .await
+    }
+
     /// Takes note of where the name of a project leads from now on: this client has just given it that name. `renamed`
     /// says that the project was there before; a new one that was seen before is an old one in disguise.
     pub(crate) async fn repin_project(
@@ -353,6 +394,7 @@ impl Client {
                 pins.names.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
             let forgotten = names.iter().filter(|key| pins.forget_name(key)).count();
             let forgotten = forgotten + usize::from(pins.logs.forget(LogId::Project(project)));
+            let forgotten = forgotten + usize::from(pins.access.forget(project));
             Ok(forgotten > 0 || pins.projects.len() < before)
         })
         .await

@@ -13,8 +13,9 @@ use zeroize::Zeroizing;
 use super::pins::Pin;
 use super::prove::Receipt;
 use super::upload::Source;
-use super::verify::{Checked, Site, Visit, check};
+use super::verify::{Checked, Site, Visit};
 use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
+use crate::access::Home;
 use crate::environments::Environments;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::Project;
@@ -57,6 +58,7 @@ impl Storage {
                 Err(e) if options.expect == Expect::Any && places < PLACES_MAX && was_taken(&e) => {
                     places += 1
                 }
+                Err(e) if places < PLACES_MAX && e.is("ROTATION_DUE") => places += 1,
                 done => return done,
             }
         }
@@ -128,7 +130,8 @@ impl Storage {
             Err(e) if e.is("ETAG_MISMATCH") => self.landed(&visit.site, slot, sealed).await?.ok_or(e)?,
             answer => answer?,
         };
-        let checked = check(&receipt.blob, &visit.site, &visit.session.identity, Some(slot.subject.version))?;
+        let (identity, version) = (&visit.session.identity, Some(slot.subject.version));
+        let checked = self.check(&receipt.blob, &visit.site, identity, version).await?;
         if checked.seal.digest != sealed.digest {
             return Err(visit.site.integrity(IntegrityReason::DigestMismatch, slot.subject.version));
         }
@@ -153,8 +156,9 @@ impl Storage {
     /// missing is not made anew: that would take its pins away, and with them the proof that the server went back.
     pub(super) async fn visit_or_create(&self, project: &Project, name: &str) -> Result<Visit> {
         // Before the server is asked, and again after it: another process may make or delete it meanwhile.
+        let home = Home::of(project);
         let before = self.client.pins().await?.leads_to(project.id, name);
-        match self.visit(project.id, name).await {
+        match self.visit_to_write(home, name).await {
             Err(e) if e.is("ENVIRONMENT_NOT_FOUND") => {}
             visit => return visit,
         }
@@ -162,11 +166,35 @@ impl Storage {
             let subject = format!("environment {name} was seen here and is said to be missing");
             return Err(Error::integrity(IntegrityReason::RolledBack, subject));
         }
-        match Environments::new(self.client.clone(), project.id).create(name).await {
+        match Environments::new(self.client.clone(), home).create(name).await {
             Err(e) if !e.is("ENVIRONMENT_EXISTS") => Err(e),
             // Somebody else has just made it: as good.
-            _ => self.visit(project.id, name).await,
+            _ => self.visit_to_write(home, name).await,
         }
+    }
+
+    /// Looks at an environment that something is to be written to. When its key is one of the past, because somebody who
+    /// could open it was removed or its maker was, the next epoch begins here.
+    pub(super) async fn visit_to_write(&self, home: Home, name: &str) -> Result<Visit> {
+        let visit = self.visit(home, name).await?;
+        if !self.is_outdated(&visit).await? {
+            return Ok(visit);
+        }
+        let head = self.head(&visit).await?;
+        match Environments::new(self.client.clone(), home).begin_epoch(&visit, head.as_ref()).await {
+            // Somebody else has just begun it: as good.
+            Err(e) if !e.is("EPOCH_STALE") => Err(e),
+            _ => self.visit(home, name).await,
+        }
+    }
+
+    async fn is_outdated(&self, visit: &Visit) -> Result<bool> {
+        if visit.environment.rotation_due {
+            return Ok(true);
+        }
+        let known = self.key_of(visit, visit.environment.epoch).await?;
+        let may = self.client.may_seal_to(visit.site.home(), &known, &visit.session.identity).await?;
+        Ok(!may)
     }
 
     /// The place after the newest version, if that is what the caller expects there.
@@ -189,11 +217,15 @@ impl Storage {
             epoch,
             created_at_ms: self.client.now_ms(),
         };
-        Ok(Slot { subject, key: self.key_of(visit, epoch).await?, if_match: current.unwrap_or_default() })
+        let known = self.key_of(visit, epoch).await?;
+        if !self.client.may_seal_to(visit.site.home(), &known, &visit.session.identity).await? {
+            return Err(visit.site.integrity(IntegrityReason::KeyOutdated, subject.version));
+        }
+        Ok(Slot { subject, key: known.key, if_match: current.unwrap_or_default() })
     }
 
     pub(super) async fn delete_bytes(&self, project: &Project, name: &str) -> Result<()> {
-        let visit = self.visit(project.id, name).await?;
+        let visit = self.visit(Home::of(project), name).await?;
         let missing = || Error::NotFound { what: "content", name: name.to_owned() };
         let head = self.head(&visit).await?.ok_or_else(missing)?;
         let asked = self.client.ask(visit.site.log()).await?;

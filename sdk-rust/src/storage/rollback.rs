@@ -8,15 +8,19 @@ use super::pins::Pin;
 use super::put::Slot;
 use super::verify::{Checked, Visit};
 use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
+use crate::access::Home;
 use crate::environments::{Environment, Environments};
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::Project;
 use crate::times;
 use crate::transport::rpc;
 
+/// How often a key is made anew because the people of the project changed meanwhile.
+const TRIES_MAX: u32 = 4;
+
 impl Storage {
     pub(super) async fn roll_back(&self, project: &Project, name: &str, to: u64) -> Result<Version> {
-        let visit = self.visit(project.id, name).await?;
+        let visit = self.visit_to_write(Home::of(project), name).await?;
         let head = self.head(&visit).await?;
         let slot = self.slot(&visit, head.as_ref(), &Expect::Any).await?;
         self.reseal(&visit, Some(to), &visit, &slot).await
@@ -25,7 +29,7 @@ impl Storage {
     /// Reads a version and seals its content again for a slot, here or in another environment.
     async fn reseal(&self, from: &Visit, version: Option<u64>, to: &Visit, slot: &Slot) -> Result<Version> {
         let download = self.download(from, version).await?;
-        let key = self.key_of(from, download.checked.seal.epoch).await?;
+        let key = self.key_of(from, download.checked.seal.epoch).await?.key;
         if download.checked.seal.ciphertext_len <= DIRECT_BLOB_MAX {
             let (_, content) = self.open_in_memory(from, download, key).await?;
             return self.put_in(to, slot, bytes::Bytes::from_owner(content), &PutOptions::default()).await;
@@ -48,12 +52,13 @@ impl Environments {
     /// cannot be written after the environment was made, the environment stays, empty.
     pub async fn clone(&self, from: &str, to: &str) -> Result<Environment> {
         let storage = Storage::new(self.client.clone());
-        let source = storage.visit(self.project, from).await?;
+        let source = storage.visit(self.home, from).await?;
         let missing = || Error::NotFound { what: "content in an environment", name: from.to_owned() };
         let head = storage.head(&source).await?.filter(|head| !head.deleted).ok_or_else(missing)?;
         let id = EnvironmentId::from_bytes(times::random_uuid().into_bytes());
         let identity = &source.session.identity;
-        let (key, keyring) = self.client.new_keyring(self.project, id, 1, identity).await?;
+        let (key, keyring) = self.client.new_keyring(self.home, id, 1, identity).await?;
+        let made_for = (identity.account(), keyring.access_list);
         let request = pb::CloneEnvironmentRequest {
             project_id: self.project.to_string(),
             name: from.to_owned(),
@@ -66,8 +71,8 @@ impl Environments {
         let answer: pb::CloneEnvironmentResponse =
             self.client.call(&rpc::CLONE_ENVIRONMENT, &request).await?;
         let made = self.read(answer.environment, &rpc::CLONE_ENVIRONMENT)?;
-        self.welcome(made, to, id, &key).await?;
-        let target = storage.visit(self.project, to).await?;
+        self.welcome(made, to, id, &key, made_for).await?;
+        let target = storage.visit(self.home, to).await?;
         if target.environment.id != id {
             return Err(Error::integrity(IntegrityReason::WrongEnvironment, format!("environment {to}")));
         }
@@ -85,31 +90,53 @@ impl Environments {
     /// [`IntegrityReason::Withheld`] when the server says that its bytes were deleted and this machine did not do so.
     pub async fn rotate(&self, name: &str) -> Result<Environment> {
         let storage = Storage::new(self.client.clone());
-        let before = storage.visit(self.project, name).await?;
+        let before = storage.visit(self.home, name).await?;
         let head = storage.head(&before).await?;
+        self.begin_epoch(&before, head.as_ref()).await?;
+        if let Some(head) = head {
+            let seen = head.pin();
+            let deleted_here =
+                before.pins.pin(before.site.environment).is_some_and(|pin| pin.deleted_here(&seen));
+            self.reseal_head(&storage, name, &head, deleted_here).await?;
+        }
+        self.get(name).await
+    }
+
+    /// Starts the next epoch; content stays under the old one until the next write.
+    pub(super) async fn begin_epoch(&self, before: &Visit, head: Option<&Checked>) -> Result<()> {
+        let mut tries = 1;
+        while let Err(e) = self.try_epoch(before).await {
+            // Somebody changed who is in the project while the key was being wrapped.
+            match e.is("ACCESS_LIST_STALE") && tries < TRIES_MAX {
+                true => tries += 1,
+                false => return Err(e),
+            }
+        }
+        // Also while there is no version: who saw this epoch must not be shown the one before it.
+        let epoch = before.environment.epoch + 1;
+        let seen = head.map_or(Pin::NO_VERSION, Checked::pin);
+        let site = &before.site;
+        self.client.pin_version(site.environment, &site.name, Pin { epoch, ..seen }).await
+    }
+
+    async fn try_epoch(&self, before: &Visit) -> Result<()> {
         let epoch = before.environment.epoch + 1;
         let (site, identity) = (&before.site, &before.session.identity);
-        let (key, keyring) = self.client.new_keyring(self.project, site.environment, epoch, identity).await?;
+        let (key, keyring) = self.client.new_keyring(self.home, site.environment, epoch, identity).await?;
+        let made_for = (identity.account(), keyring.access_list);
         let request = pb::RotateEnvironmentKeyRequest {
             project_id: self.project.to_string(),
-            name: name.to_owned(),
+            name: site.name.clone(),
             keyring: Some(keyring),
             request_id: times::request_id(),
         };
         let answer: pb::RotateEnvironmentKeyResponse = self.client.call(&rpc::ROTATE_KEY, &request).await?;
         let rotated = self.read(answer.environment, &rpc::ROTATE_KEY)?;
-        if rotated.epoch != epoch || rotated.id != site.environment || rotated.name != name {
+        if rotated.epoch != epoch || rotated.id != site.environment || rotated.name != site.name {
             return Err(Error::BadAnswer { rpc: rpc::ROTATE_KEY.path });
         }
-        self.client.keep_key(site.environment, epoch, &key);
-        // Also while there is no version: who saw this epoch must not be shown the one before it.
-        let seen = head.as_ref().map_or(Pin::NO_VERSION, Checked::pin);
-        self.client.pin_version(site.environment, name, Pin { epoch, ..seen }).await?;
-        if let Some(head) = head {
-            let deleted_here = before.pins.pin(site.environment).is_some_and(|pin| pin.deleted_here(&seen));
-            self.reseal_head(&storage, name, &head, deleted_here).await?;
-        }
-        self.get(name).await
+        self.client.keep_key(site.environment, epoch, &key, made_for);
+        Ok(())
     }
 
     /// Seals the newest content to the new epoch. That its bytes were deleted is the server's word and in no seal: it is
@@ -128,7 +155,7 @@ impl Environments {
             let subject = format!("environment {name} has a new key, its content was not sealed to it");
             return Err(Error::integrity(IntegrityReason::Withheld, subject));
         }
-        let visit = storage.visit(self.project, name).await?;
+        let visit = storage.visit(self.home, name).await?;
         let slot = storage.slot(&visit, Some(head), &Expect::Any).await?;
         storage.reseal(&visit, Some(head.seal.version), &visit, &slot).await?;
         Ok(())

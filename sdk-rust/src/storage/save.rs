@@ -6,6 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::{Progress, Storage, Version};
+use crate::access::Home;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::export::{create_new, write_new};
 use crate::projects::Project;
@@ -21,16 +22,16 @@ impl Storage {
         (folder, stem): (&Path, &str),
         progress: Option<&dyn Progress>,
     ) -> Result<Option<Version>> {
-        let visit = self.visit(project.id, name).await?;
+        let visit = self.visit(Home::of(project), name).await?;
         let Some(head) = self.head(&visit).await?.filter(|head| !head.deleted) else { return Ok(None) };
         let site = &visit.site;
         let identity = &visit.session.identity;
         let keyring =
-            self.client.keyring(site.project, site.environment, name, head.seal.epoch, identity).await?;
+            self.client.keyring(site.home(), site.environment, name, head.seal.epoch, identity).await?;
         let path = |file: String| folder.join(file);
         let (keyring_file, keyring_seal) = (path("keyring.age".to_owned()), path("keyring.seal".to_owned()));
         let (seal_file, seal) = (path(format!("{stem}.seal")), head.seal_bytes.clone());
-        let version = head.version(&keyring.key);
+        let version = head.version(&keyring.known.key);
         blocking(move || {
             write_new(&keyring_file, &[&keyring.file])?;
             write_new(&keyring_seal, &[&keyring.seal])?;

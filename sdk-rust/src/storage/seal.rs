@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::put::{Slot, Wiped, sealing_error};
 use super::{DIRECT_BLOB_MAX, Expect, Storage};
+use crate::access::Home;
 use crate::error::{Error, Result};
 use crate::projects::Project;
 use crate::transport::blocking;
@@ -73,7 +74,7 @@ impl Storage {
     ) -> Result<SealedVersion> {
         // Ciphertext is never shorter than its content, so this need not be sealed to be refused.
         within(bytes.len() as u64)?;
-        let visit = self.visit(project.id, name).await?;
+        let visit = self.visit(Home::of(project), name).await?;
         let head = self.head(&visit).await?;
         let slot = self.slot(&visit, head.as_ref(), expect).await?;
         let (subject, key, author) = (slot.subject, slot.key.clone(), visit.session.identity.clone());

@@ -8,13 +8,16 @@ use veilcloud_proto::storage::v1 as pb;
 use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 use veilvault::epoch::EpochKey;
 use veilvault::identity::Identity;
+use veilvault::key::PublicKey;
 use veilvault::kind;
 use veilvault::seal::{Expected, Seal, check_on_read};
 
 use super::pins::{Pin, Pins, Relation, etag};
 use super::{Kind, Storage, Version};
+use crate::access::{Home, WRITES};
 use crate::environments::{Environment, Environments};
 use crate::error::{Error, IntegrityReason, Result};
+use crate::keys::KnownKey;
 use crate::log::LogId;
 use crate::session::Session;
 use crate::times;
@@ -24,13 +27,20 @@ use crate::transport::rpc;
 #[derive(Debug, Clone)]
 pub(super) struct Site {
     pub(super) project: ProjectId,
+    /// The project's owner.
+    pub(super) owner: AccountId,
     pub(super) environment: EnvironmentId,
     pub(super) name: String,
 }
 
 impl Site {
-    pub(super) fn of(environment: &Environment) -> Self {
-        Self { project: environment.project_id, environment: environment.id, name: environment.name.clone() }
+    pub(super) fn of(home: Home, environment: &Environment) -> Self {
+        let Home { project, owner } = home;
+        Self { project, owner, environment: environment.id, name: environment.name.clone() }
+    }
+
+    pub(super) fn home(&self) -> Home {
+        Home { project: self.project, owner: self.owner }
     }
 
     /// The log that tells of this environment.
@@ -55,6 +65,8 @@ pub(super) struct Visit {
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
     pub(super) seal: Seal,
+    /// The key that the seal was checked with.
+    pub(super) author_key: PublicKey,
     pub(super) seal_bytes: Vec<u8>,
     pub(super) created_at: OffsetDateTime,
     pub(super) deleted: bool,
@@ -70,6 +82,11 @@ impl Checked {
     }
 
     pub(super) fn version(&self, key: &EpochKey) -> Version {
+        Version { plain_bytes: Some(self.seal.content_len(key)), ..self.closed() }
+    }
+
+    /// The same of a version whose key this account does not have.
+    pub(super) fn closed(&self) -> Version {
         Version {
             number: self.seal.version,
             etag: self.etag(),
@@ -80,7 +97,7 @@ impl Checked {
                 kind::Kind::Text => Kind::Text,
                 kind::Kind::Binary => Kind::Binary,
             },
-            plain_bytes: Some(self.seal.content_len(key)),
+            plain_bytes: None,
             ciphertext_bytes: self.seal.ciphertext_len,
             epoch: self.seal.epoch,
             deleted: self.deleted,
@@ -89,35 +106,42 @@ impl Checked {
     }
 }
 
-/// Checks seal, author, ids, epoch, digest and length of what the server says; `version` is the one asked for.
-pub(super) fn check(
-    info: &pb::BlobInfo,
-    site: &Site,
-    reader: &Identity,
-    version: Option<u64>,
-) -> Result<Checked> {
-    let checked =
-        judge(info, site, reader, version).map_err(|reason| site.integrity(reason, info.version))?;
-    Ok(Checked {
-        seal: checked,
-        seal_bytes: info.seal.to_vec(),
-        created_at: times::required(info.created_at, &rpc::GET_BLOB)?,
-        deleted: info.deleted,
-    })
+impl Storage {
+    /// Checks seal, author, ids, epoch, digest and length of what the server says; `version` is the one asked for.
+    pub(super) async fn check(
+        &self,
+        info: &pb::BlobInfo,
+        site: &Site,
+        reader: &Identity,
+        version: Option<u64>,
+    ) -> Result<Checked> {
+        let refused = |reason| site.integrity(reason, info.version);
+        let author = info.author_id.parse().map_err(|_| refused(IntegrityReason::AuthorUnknown))?;
+        let author_key = match self.client.author_key(site.home(), author, WRITES, reader).await {
+            Err(Error::Integrity { reason: IntegrityReason::AuthorUnknown, .. }) => {
+                return Err(refused(IntegrityReason::AuthorUnknown));
+            }
+            key => key?,
+        };
+        let seal = judge(info, site, (author, &author_key), version).map_err(refused)?;
+        Ok(Checked {
+            seal,
+            author_key,
+            seal_bytes: info.seal.to_vec(),
+            created_at: times::required(info.created_at, &rpc::GET_BLOB)?,
+            deleted: info.deleted,
+        })
+    }
 }
 
 fn judge(
     info: &pb::BlobInfo,
     site: &Site,
-    reader: &Identity,
+    (author, author_key): (AccountId, &PublicKey),
     version: Option<u64>,
 ) -> Result<Seal, IntegrityReason> {
     if info.environment_id != site.environment.to_string() {
         return Err(IntegrityReason::WrongEnvironment);
-    }
-    // Only the own key is known for sure; keys of others come with teams.
-    if info.author_id.parse::<AccountId>() != Ok(reader.account()) {
-        return Err(IntegrityReason::AuthorUnknown);
     }
     let digest = <[u8; 32]>::try_from(&info.digest[..]).map_err(|_| IntegrityReason::DigestMismatch)?;
     let seal = check_on_read(
@@ -128,8 +152,8 @@ fn judge(
             version,
             parent: None,
             epoch: info.epoch,
-            author: reader.account(),
-            author_key: &reader.public_key(),
+            author,
+            author_key,
             digest: Some(digest),
         },
     )?;
@@ -144,11 +168,11 @@ fn judge(
 
 impl Storage {
     /// Looks at an environment.
-    pub(super) async fn visit(&self, project: ProjectId, name: &str) -> Result<Visit> {
+    pub(super) async fn visit(&self, home: Home, name: &str) -> Result<Visit> {
         let session = self.client.fresh_session().await?;
         let pins = self.client.pins().await?;
-        let environment = Environments::new(self.client.clone(), project).get(name).await?;
-        Ok(Visit { site: Site::of(&environment), environment, session, pins })
+        let environment = Environments::new(self.client.clone(), home).get(name).await?;
+        Ok(Visit { site: Site::of(home, &environment), environment, session, pins })
     }
 
     /// The newest version, checked against what was seen and proved to be in the log; None while there is none.
@@ -164,10 +188,16 @@ impl Storage {
             }
             receipt => receipt?,
         };
-        let head = check(&receipt.blob, &visit.site, &visit.session.identity, None)?;
+        let head = self.check(&receipt.blob, &visit.site, &visit.session.identity, None).await?;
         self.judge_newest(visit, &head).await?;
         self.prove(&visit.site, &head, &receipt.asked, receipt.proof).await?;
         Ok(Some(head))
+    }
+
+    /// The epoch of the newest version, checked; None while there is none.
+    pub(crate) async fn newest_epoch(&self, home: Home, name: &str) -> Result<Option<u32>> {
+        let visit = self.visit(home, name).await?;
+        Ok(self.head(&visit).await?.filter(|head| !head.deleted).map(|head| head.seal.epoch))
     }
 
     /// Judges a version that the server shows as the newest; walks the chain back to the pin if there is a gap.
@@ -187,10 +217,10 @@ impl Storage {
     }
 
     /// The key that a version is sealed to.
-    pub(super) async fn key_of(&self, visit: &Visit, epoch: u32) -> Result<EpochKey> {
+    pub(super) async fn key_of(&self, visit: &Visit, epoch: u32) -> Result<KnownKey> {
         let site = &visit.site;
         let identity = &visit.session.identity;
-        self.client.epoch_key(site.project, site.environment, &site.name, epoch, identity).await
+        self.client.epoch_key(site.home(), site.environment, &site.name, epoch, identity).await
     }
 
     /// Takes note of a version that was read as the newest. False when a newer one was noted meanwhile.

@@ -1,5 +1,5 @@
-//! The one public port's door: tells gRPC, gRPC-Web and REST apart, begins the trace, counts and logs every call, and
-//! gives every answer its security headers. What must never be logged: header values, addresses, e-mails, bodies.
+//! The one public port's door: tells gRPC, gRPC-Web and REST apart, begins the trace, counts and logs every call. What
+//! every answer tells a browser stands here too. What must never be logged: header values, addresses, e-mails, bodies.
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -40,8 +40,6 @@ pub struct Door {
     pub side: Router,
     /// Trace ids.
     pub entropy: Arc<dyn Entropy>,
-    /// True when the port speaks TLS.
-    pub tls: bool,
 }
 
 /// Content types of gRPC-Web.
@@ -105,7 +103,9 @@ impl Door {
             }
         });
         span.in_scope(|| report(&trace, protocol, begun, &response));
-        self.finish(&trace, response.headers_mut());
+        if let Ok(id) = HeaderValue::try_from(trace.id()) {
+            response.headers_mut().insert(TRACE_ID, id);
+        }
         response
     }
 
@@ -151,19 +151,17 @@ impl Door {
             Err(never) => match never {},
         }
     }
+}
 
-    fn finish(&self, trace: &Trace, headers: &mut HeaderMap) {
-        if let Ok(id) = HeaderValue::try_from(trace.id()) {
-            headers.insert(TRACE_ID, id);
-        }
-        for (name, value) in SECURITY {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        if self.tls {
-            let a_year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
-        }
+/// What every answer of the public port tells a browser, a preflight's too. A page of ours has a policy of its own.
+pub fn secure(tls: bool, headers: &mut HeaderMap) {
+    for (name, value) in SECURITY {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if tls {
+        let a_year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod contract;
 mod convert;
+mod cors;
 mod door;
 mod gate;
 mod grpc;
@@ -20,17 +21,20 @@ mod tests;
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, body::Body};
-use http::Request;
+use http::{Request, Response};
 use tonic::service::Routes;
+use tower::util::MapResponseLayer;
 use veilcloud_domain::{
     audit::Audit,
     auth::{
         Auth,
+        api_keys::ApiKeys,
         port::{Meter, Nullifiers, Replies},
     },
     clock::{Clock, Entropy},
     projects::Projects,
     storage::Storage,
+    teams::Teams,
 };
 
 pub use self::{
@@ -44,8 +48,12 @@ pub use self::{
 pub struct Services {
     /// Accounts and sessions.
     pub auth: Arc<Auth>,
+    /// API keys.
+    pub api_keys: Arc<ApiKeys>,
     /// Projects and environments.
     pub projects: Arc<Projects>,
+    /// Teams and their members.
+    pub teams: Arc<Teams>,
     /// Versions and uploads.
     pub storage: Arc<Storage>,
     /// The audit trail.
@@ -73,26 +81,34 @@ pub fn router(services: Services, settings: Settings, draining: Draining) -> (Ro
     let (services, settings) = (Arc::new(services), Arc::new(settings));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health::new(reporter);
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(veilcloud_proto::DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptor set was decoded at build time");
-    let side = Routes::new(health_service).add_service(reflection).prepare().into_axum_router();
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(veilcloud_proto::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let sound = "the descriptor set was decoded at build time";
+    // The older name is the only one that some clients ask for, grpcio's own for Python among them.
+    let (newer, older) = (reflection().build_v1().expect(sound), reflection().build_v1alpha().expect(sound));
+    let side = Routes::new(health_service).add_service(newer).add_service(older).prepare().into_axum_router();
 
     let inner = grpc::routes(services.clone(), settings.clone());
     let gate = gate::Gate::new(services.clone(), settings.clone(), draining, inner);
     let rest = rest::Rest::new(gate.clone(), health.clone(), settings.clone());
-    let door = door::Door { gate, rest, side, entropy: services.entropy.clone(), tls: settings.tls };
+    let door = door::Door { gate, rest, side, entropy: services.entropy.clone() };
 
     let enter = move |request: Request<Body>| {
         let door = door.clone();
         async move { door.enter(request).await }
     };
     let router = Router::new().fallback(enter);
-    let router = match settings.cors() {
+    let router = match cors::layer(&settings) {
         Some(cors) => router.layer(cors),
         None => router,
     };
+    let tls = settings.tls;
+    let router = router.layer(MapResponseLayer::new(move |mut response: Response<Body>| {
+        door::secure(tls, response.headers_mut());
+        response
+    }));
     (router, health)
 }

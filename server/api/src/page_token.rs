@@ -6,7 +6,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use veilcloud_domain::{name::Name, page::PageArgs};
 use veilcloud_proto::common::v1::ErrorReason;
-use veilcore::id::AccountId;
+use veilcore::id::{AccountId, ApiKeyId, ProjectId, TeamId};
 
 use crate::status::Fault;
 
@@ -55,6 +55,53 @@ impl Key for Name {
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         std::str::from_utf8(bytes).ok()?.parse().ok()
+    }
+}
+
+impl Key for ApiKeyId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+impl Key for AccountId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+/// The id, of fixed length, then the name.
+impl Key for ProjectId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+impl Key for TeamId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+impl Key for (Name, TeamId) {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.1.as_bytes(), self.0.as_str().as_bytes()].concat()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, name) = bytes.split_first_chunk::<16>()?;
+        Some((<Name as Key>::from_bytes(name)?, TeamId::from_bytes(*id)))
     }
 }
 

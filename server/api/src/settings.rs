@@ -2,12 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::CorsLayer;
 use veilcloud_domain::storage::model::{BLOB_MAX_DEFAULT, CHUNK_LEN, DIRECT_BLOB_MAX};
-
-/// How long a browser may remember what a preflight said.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Sizes and times, as `GetServerInfo` tells them.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +43,10 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Tokens per minute of an address that calls without a session.
     pub anonymous_per_minute_per_address: u32,
+    /// Tokens per minute of an account of the tier enterprise; 0 means no bound.
+    pub enterprise_per_minute: u32,
+    /// Tokens per day of an account of the tier enterprise; 0 means no bound.
+    pub enterprise_per_day: u32,
     /// Guesses per minute from one address: login, registration, recovery. An IPv6 network of 48 bits has eight times as
     /// many.
     pub guarded_per_minute_per_address: u32,
@@ -73,6 +72,8 @@ impl Default for Settings {
             limits: Limits::default(),
             request_timeout: Duration::from_secs(30),
             anonymous_per_minute_per_address: 600,
+            enterprise_per_minute: 0,
+            enterprise_per_day: 0,
             guarded_per_minute_per_address: 30,
             guarded_per_minute_per_email: 10,
             chunks_per_minute: 6000,
@@ -82,57 +83,5 @@ impl Default for Settings {
             tls: false,
             version: env!("CARGO_PKG_VERSION"),
         }
-    }
-}
-
-const REQUEST_HEADERS: [HeaderName; 15] = [
-    header::CONTENT_TYPE,
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_RANGE,
-    header::RANGE,
-    HeaderName::from_static("grpc-timeout"),
-    HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("veil-cap"),
-    HeaderName::from_static("veil-digest"),
-    HeaderName::from_static("veil-pop"),
-    HeaderName::from_static("veil-seal"),
-    HeaderName::from_static("x-accept-content-transfer-encoding"),
-    HeaderName::from_static("x-grpc-web"),
-    HeaderName::from_static("x-user-agent"),
-];
-
-const ANSWER_HEADERS: [HeaderName; 13] = [
-    header::ACCEPT_RANGES,
-    header::CONTENT_RANGE,
-    header::ETAG,
-    header::RETRY_AFTER,
-    HeaderName::from_static("grpc-message"),
-    HeaderName::from_static("grpc-status"),
-    HeaderName::from_static("grpc-status-details-bin"),
-    HeaderName::from_static("veil-rate-limit"),
-    HeaderName::from_static("veil-rate-remaining"),
-    HeaderName::from_static("veil-replayed"),
-    HeaderName::from_static("veil-seal"),
-    HeaderName::from_static("veil-trace-id"),
-    HeaderName::from_static("veil-version"),
-];
-
-impl Settings {
-    /// The allow-list as a layer; `None` when no origin is on it. An origin that is no header value is left out.
-    pub(crate) fn cors(&self) -> Option<CorsLayer> {
-        let origins: Vec<HeaderValue> = self
-            .cors_origins
-            .iter()
-            .filter_map(|origin| HeaderValue::try_from(origin.as_str()).ok())
-            .collect();
-        if origins.is_empty() {
-            return None;
-        }
-        let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-        let layer = CorsLayer::new().allow_origin(origins).allow_methods(methods);
-        let layer = layer.allow_headers(REQUEST_HEADERS).expose_headers(ANSWER_HEADERS);
-        Some(layer.max_age(PREFLIGHT_MAX_AGE))
     }
 }

@@ -20,7 +20,6 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -80,7 +79,7 @@ async fn nothing(body: Bytes) -> String {
 /// Many entries, [`LEAF_LEN`] bytes each: answered when all are in the log, with the first one's index.
 async fn add_batch(State(to): State<Personality>, body: Bytes) -> Answer {
     let lines = body.chunks(LEAF_LEN).map(|entry| line(1, Sha256::digest(entry).into()));
-    let indexes = try_join_all(lines.map(|line| to.outbox.record(line))).await.map_err(unavailable)?;
+    let indexes = to.outbox.record_all(lines.collect()).await.map_err(unavailable)?;
     to.log.settle(LOG).await.map_err(unavailable)?;
     Ok(indexes.first().map(u64::to_string).unwrap_or_default())
 }

@@ -62,7 +62,7 @@ impl Equal {
         let head = Checkpoint::new(&origin, SIZE, root).expect("a good origin");
         let checkpoint = Bytes::from(checkpoint::sign(&head, &[&key]).expect("its key").encode());
         let published = Some(checkpoint.clone());
-        let state = LogState { size: SIZE, root, checkpoint, published, signed_at_ms: 0 };
+        let state = LogState { size: SIZE, root, checkpoint, published, signed_at_ms: 0, edge: Vec::new() };
         Self { entry, state, full, tiles: AtomicU64::new(0), bundles: AtomicU64::new(0) }
     }
 }

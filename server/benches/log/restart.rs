@@ -123,8 +123,15 @@ async fn fill(folder: &Path, leaves: u64, batch: u64) {
         root = range.root();
         let head = Checkpoint::new(&origin, range.size(), root).expect("a good origin");
         let checkpoint = Bytes::from(checkpoint::sign(&head, &[&key]).expect("its key").encode());
-        let head =
-            SignedHead { log: LOG, size: range.size(), root, checkpoint, publish: true, signed_at_ms: 1 };
+        let head = SignedHead {
+            log: LOG,
+            size: range.size(),
+            root,
+            checkpoint,
+            publish: true,
+            signed_at_ms: 1,
+            edge: range.edge().to_vec(),
+        };
         append(&*logs, epoch, extension, head).await;
     }
     stores.close().await;

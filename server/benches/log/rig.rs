@@ -41,6 +41,7 @@ pub fn line(number: u64, digest: [u8; 32]) -> Line {
         environment: Some(EnvironmentId::from_bytes([3; 16])),
         version: number + 1,
         digest: Some(digest),
+        key: None,
         by_number: false,
     }
 }
@@ -75,6 +76,11 @@ pub struct Ready {
 impl Outbox for Ready {
     async fn record(&self, _: Line) -> Result<u64, StoreError> {
         Ok(self.end.fetch_add(1, Ordering::SeqCst))
+    }
+
+    async fn record_all(&self, lines: Vec<Line>) -> Result<Vec<u64>, StoreError> {
+        let first = self.end.fetch_add(lines.len() as u64, Ordering::SeqCst);
+        Ok((first..first + lines.len() as u64).collect())
     }
 
     async fn pending(&self, _: Trail, first: u64, limit: usize) -> Result<Vec<Event>, StoreError> {

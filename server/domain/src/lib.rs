@@ -13,5 +13,6 @@ pub mod page;
 pub mod projects;
 pub mod storage;
 pub mod store;
+pub mod teams;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use veilcloud_domain::{
     audit::{LogTokenKey, model::OutboxKey},
-    auth::Secrets,
+    auth::{Secrets, api_keys::Pepper},
     clock::Entropy,
 };
 use zeroize::Zeroizing;
@@ -39,6 +39,8 @@ pub struct Keys {
     pub page: Zeroizing<[u8; 32]>,
     /// Key of the tokens that read logs; made from the key of page tokens.
     pub log_tokens: LogTokenKey,
+    /// Pepper of API keys; made from the key of page tokens.
+    pub api_keys: Pepper,
 }
 
 /// Why there are no keys.
@@ -120,10 +122,10 @@ impl Keys {
         };
         let auth = Secrets::from_bytes(&raw.auth)
             .map_err(|_| KeysError::Damaged { path, why: "the auth secrets do not decode" })?;
-        let mut hash = Sha256::new_with_prefix(b"veilcloud log token key v1");
-        hash.update(*raw.page);
-        let log_tokens = LogTokenKey::new(hash.finalize().into());
-        Ok(Self { auth, outbox: OutboxKey::new(*raw.outbox), page: raw.page, log_tokens })
+        let derived = |label: &[u8]| Sha256::new_with_prefix(label).chain_update(*raw.page).finalize().into();
+        let log_tokens = LogTokenKey::new(derived(b"veilcloud log token key v1"));
+        let api_keys = Pepper::new(derived(b"veilcloud api key pepper v1"));
+        Ok(Self { auth, outbox: OutboxKey::new(*raw.outbox), page: raw.page, log_tokens, api_keys })
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use prost_reflect::DescriptorPool;
 
 use super::Findings;
-use crate::{codegen, project};
+use crate::{codegen, errors, project};
 
 /// The descriptor set, compiled from the files on disk.
 pub fn descriptors() -> Result<DescriptorPool> {
@@ -22,7 +22,7 @@ pub fn descriptors() -> Result<DescriptorPool> {
     Ok(DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice())?)
 }
 
-/// Every RPC has access and REST annotations, no two share a REST path, every error reason has its page.
+/// Every RPC has access and REST annotations, no two share a REST path, every error reason has its remedy and its test.
 pub fn check() -> Result<Findings> {
     let pool = descriptors()?;
     let access = pool.get_extension_by_name("veilcloud.common.v1.access").context("the access option")?;
@@ -52,7 +52,10 @@ pub fn check() -> Result<Findings> {
             }
         }
     }
-    for reason in codegen::reasons(&pool)? {
+    let reasons = codegen::reasons(&pool)?;
+    let words: Vec<_> = reasons.iter().map(|reason| reason.name.as_str()).collect();
+    findings.extend(errors::untested(&words)?.iter().map(|word| format!("no test provokes {word}")));
+    for reason in reasons {
         if reason.remedy.is_empty() {
             findings.push(format!("{} has no \"Remedy:\" in its comment", reason.name));
         }

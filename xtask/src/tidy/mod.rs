@@ -36,5 +36,4 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-pub use contract::descriptors;
 pub use migrations::write_lock;

@@ -6,26 +6,25 @@ use std::path::Path;
 use serde_json::json;
 use veilcloud_sdk::{Audit, AuditEvent, BundleOptions};
 
-use super::event;
+use super::{event, open};
 use crate::args::Output as Place;
-use crate::args::audit::ExportFormat;
+use crate::args::audit::{ExportFormat, Whose};
 use crate::commands::content;
 use crate::context::Context;
 use crate::ui::error::Failure;
 use crate::ui::output::{self, escaped};
 use crate::ui::progress;
 
-pub async fn export(context: &Context, project: &str, format: ExportFormat) -> Result<(), Failure> {
+pub async fn export(context: &Context, whose: &Whose, format: ExportFormat) -> Result<(), Failure> {
     let place = match &context.place {
         Place::To(path) if path.as_os_str() != "-" => Some(path.as_path()),
         _ => None,
     };
     if format == ExportFormat::Bundle {
         let needed = || Failure::usage("a bundle is a folder").try_this("name it with --output DIR");
-        return bundle(context, project, place.ok_or_else(needed)?).await;
+        return bundle(context, whose, place.ok_or_else(needed)?).await;
     }
-    let (client, project) = context.project(project).await?;
-    let audit = client.audit(&project);
+    let audit = open(context, whose).await?.audit;
     let is_array = format == ExportFormat::Json;
     let Some(file) = place else {
         text(context, &audit, is_array, &mut |bytes| output::write(bytes)).await?;
@@ -39,10 +38,10 @@ pub async fn export(context: &Context, project: &str, format: ExportFormat) -> R
     context.output.done(&value, &format!("wrote {count} events to {}", file.display()))
 }
 
-async fn bundle(context: &Context, project: &str, dir: &Path) -> Result<(), Failure> {
-    let (client, project) = context.project(project).await?;
+async fn bundle(context: &Context, whose: &Whose, dir: &Path) -> Result<(), Failure> {
+    let audit = open(context, whose).await?.audit;
     let options = BundleOptions { progress: progress::count(context.output, "exporting") };
-    let report = client.audit(&project).export_bundle(dir, options).await?;
+    let report = audit.export_bundle(dir, options).await?;
     let value = json!({
         "dir": report.directory.display().to_string(),
         "origin": report.origin,

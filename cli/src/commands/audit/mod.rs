@@ -1,40 +1,73 @@
-//! The log of a project: its events, proofs, exports, and the watch over it. Every check lies in the SDK.
+//! The log of a project or account: its events, proofs, exports, and the watch over it. Every check lies in the SDK.
 
 mod export;
 mod monitor;
 mod verify;
 
 use serde_json::{Value, json};
-use veilcloud_sdk::AuditEvent;
+use veilcloud_sdk::{Audit, AuditEvent, Client, ErrorKind, ProjectId};
 
 use super::show;
-use crate::args::audit::{Audit, AuditCommand};
+use crate::args::audit::{self as args, AuditCommand, Whose};
 use crate::context::Context;
 use crate::ui::error::Failure;
 use crate::ui::exit::Exit;
 use crate::ui::output;
 
-pub async fn manage(context: &Context, args: Audit) -> Result<Exit, Failure> {
+pub async fn manage(context: &Context, args: args::Audit) -> Result<Exit, Failure> {
     match args.command {
-        AuditCommand::List { project } => list(context, &project).await?,
-        AuditCommand::Proof { project, index } => proof(context, &project, index).await?,
+        AuditCommand::List { whose } => list(context, &whose).await?,
+        AuditCommand::Proof { whose, index } => proof(context, &whose, index).await?,
         AuditCommand::Verify { path, policy } => {
             return verify::verify(context, &path, policy.as_deref()).await;
         }
-        AuditCommand::Export { project, format } => export::export(context, &project, format).await?,
-        AuditCommand::Monitor { project, interval, once, evidence } => {
-            return monitor::monitor(context, &project, interval, once, evidence).await;
+        AuditCommand::Export { whose, format } => export::export(context, &whose, format).await?,
+        AuditCommand::Monitor { whose, interval, once, evidence } => {
+            return monitor::monitor(context, &whose, interval, once, evidence).await;
         }
         AuditCommand::Fsck { dir, policy } => return verify::fsck(context, &dir, policy.as_deref()),
         AuditCommand::Token { project, ttl } => token(context, &project, ttl).await?,
-        AuditCommand::Policy { project } => policy(context, &project).await?,
+        AuditCommand::Policy { whose } => policy(context, &whose).await?,
     }
     Ok(Exit::Done)
 }
 
-async fn list(context: &Context, project: &str) -> Result<(), Failure> {
-    let (client, project) = context.project(project).await?;
-    let events = client.audit(&project).events().await?;
+/// A log that somebody asked for.
+struct Opened {
+    client: Client,
+    audit: Audit,
+    /// What it is the log of, for people.
+    of: String,
+}
+
+/// The log of the account or of a project. A text that names no project and is an id means one that was deleted: whether
+/// it was the caller's is for the server to say, which tells an id of somebody else's from none in no way.
+async fn open(context: &Context, whose: &Whose) -> Result<Opened, Failure> {
+    let client = context.client()?;
+    let Some(project) = &whose.project else {
+        let audit = client.audit_account().await?;
+        return Ok(Opened { client, audit, of: "your account".to_owned() });
+    };
+    let found = client.projects().by_name(project).await;
+    let audit = match (found, project.parse::<ProjectId>()) {
+        (Ok(found), _) => client.audit(&found),
+        (Err(e), Ok(id)) if e.kind() == ErrorKind::NotFound => match client.projects().get(id).await {
+            Ok(shared) => client.audit(&shared),
+            Err(e) if e.kind() == ErrorKind::Denied => {
+                context.output.say(&format!(
+                    "No project has this name: asking for the log of the deleted project {id}."
+                ));
+                client.audit_of(id)
+            }
+            Err(e) => return Err(e.into()),
+        },
+        (Err(e), _) => return Err(e.into()),
+    };
+    Ok(Opened { client, audit, of: project.clone() })
+}
+
+async fn list(context: &Context, whose: &Whose) -> Result<(), Failure> {
+    let events = open(context, whose).await?.audit.events().await?;
     let row = |event: &AuditEvent| {
         vec![
             event.index.to_string(),
@@ -49,9 +82,8 @@ async fn list(context: &Context, project: &str) -> Result<(), Failure> {
     context.output.list("events", items, &["index", "at", "kind", "version", "environment", "actor"], rows)
 }
 
-async fn proof(context: &Context, project: &str, index: u64) -> Result<(), Failure> {
-    let (client, project) = context.project(project).await?;
-    let proof = client.audit(&project).proof(index).await?;
+async fn proof(context: &Context, whose: &Whose, index: u64) -> Result<(), Failure> {
+    let proof = open(context, whose).await?.audit.proof(index).await?;
     if context.output.json {
         let value = json!({ "event": event(&proof.event), "log_size": proof.log_size, "proof": proof.file });
         return context.output.json(&value);
@@ -60,8 +92,8 @@ async fn proof(context: &Context, project: &str, index: u64) -> Result<(), Failu
 }
 
 async fn token(context: &Context, project: &str, ttl: std::time::Duration) -> Result<(), Failure> {
-    let (client, project) = context.project(project).await?;
-    let token = client.audit(&project).create_token(ttl).await?;
+    let whose = Whose { project: Some(project.to_owned()), account: false };
+    let token = open(context, &whose).await?.audit.create_token(ttl).await?;
     let expires_at = show::time(token.expires_at);
     let value = json!({ "token": *token.token, "url": token.url, "expires_at": expires_at });
     let lines = [("token", (*token.token).clone()), ("url", token.url.clone()), ("expires", expires_at)];
@@ -70,9 +102,8 @@ async fn token(context: &Context, project: &str, ttl: std::time::Duration) -> Re
     Ok(())
 }
 
-async fn policy(context: &Context, project: &str) -> Result<(), Failure> {
-    let (client, project) = context.project(project).await?;
-    let audit = client.audit(&project);
+async fn policy(context: &Context, whose: &Whose) -> Result<(), Failure> {
+    let audit = open(context, whose).await?.audit;
     let policy = audit.policy().await?;
     if context.output.json {
         return context.output.json(&json!({ "policy": policy, "keys": audit.verifier_keys().await? }));

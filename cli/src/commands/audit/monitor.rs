@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use veilcloud_sdk::{Error, ErrorKind, Finding, Step};
 
-use super::show;
+use super::{open, show};
+use crate::args::audit::Whose;
 use crate::commands::content;
 use crate::context::Context;
 use crate::ui::error::Failure;
@@ -17,15 +18,15 @@ use crate::ui::style;
 
 pub async fn monitor(
     context: &Context,
-    project: &str,
+    whose: &Whose,
     interval: Duration,
     once: bool,
     evidence: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
     let evidence = evidence.unwrap_or_else(|| context.config_dir.value.join("evidence"));
-    let (client, project) = context.project(project).await?;
-    let mut monitor = client.audit(&project).monitor();
-    context.output.say(&plain(&format!("watching the log of {}", project.name)));
+    let opened = open(context, whose).await?;
+    let (client, mut monitor) = (opened.client, opened.audit.monitor());
+    context.output.say(&plain(&format!("watching the log of {}", opened.of)));
     let mut is_first = true;
     loop {
         match monitor.step().await {

@@ -15,6 +15,7 @@ use veilchain::key::{KeyType, SigningKey};
 use veilchain::tile::{BundlePath, Tile};
 use veilcloud_proto::audit::v1 as pb;
 use veilcloud_proto::common::v1 as common;
+use veilcloud_proto::projects::v1 as projects;
 use veilcore::hash::sha256;
 use veilcore::id::{AccountId, ProjectId};
 use veilvault::identity::Identity;
@@ -359,6 +360,10 @@ impl State {
         let missing = |reason: &str| refusal("NOT_FOUND", reason, None);
         match call.path.rsplit('/').next().unwrap_or_default() {
             "GetServerInfo" => message(&self.project.server_info()),
+            "GetAccessList" => message(&projects::GetAccessListResponse {
+                owner_id: session(1, 10).account().to_string(),
+                ..Default::default()
+            }),
             "GetAccountKey" => {
                 let request: pb::GetAccountKeyRequest = read(&call.body);
                 let index = self.directory.newest_about(&request.account_id);
@@ -380,6 +385,23 @@ impl State {
                     twist(&mut proof);
                 }
                 message(&pb::GetProofResponse { proof: Some(proof), file: "not used".to_owned() })
+            }
+            // A server of one log: the tests put an account's in the project's place.
+            "GetAccountProof" => {
+                let request: pb::GetAccountProofRequest = read(&call.body);
+                if request.index >= self.project.size() {
+                    return Err(missing("LOG_INDEX_UNKNOWN"));
+                }
+                let mut proof = self.project.proof(request.index, request.log_size);
+                if let Some(twist) = &mut self.twist {
+                    twist(&mut proof);
+                }
+                message(&pb::GetAccountProofResponse { proof: Some(proof), file: "not used".to_owned() })
+            }
+            "GetAccountLogFile" => {
+                let request: pb::GetAccountLogFileRequest = read(&call.body);
+                let data = self.project.file(&request.path).ok_or_else(|| missing("LOG_FILE_UNKNOWN"))?;
+                message(&pb::GetAccountLogFileResponse { data })
             }
             "GetLogFile" => {
                 let request: pb::GetLogFileRequest = read(&call.body);

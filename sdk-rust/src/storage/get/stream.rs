@@ -8,12 +8,12 @@ use futures_util::future::join;
 use tokio::sync::mpsc;
 use veilvault::envelope::{OpenError, open_with_digester};
 use veilvault::epoch::EpochKey;
-use veilvault::identity::Identity;
 use zeroize::Zeroizing;
 
 use super::super::verify::Checked;
 use super::super::{GetOptions, Storage, Version};
 use super::{Download, expected, open_error};
+use crate::access::Home;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::pipeline;
 use crate::projects::Project;
@@ -68,10 +68,10 @@ impl Storage {
         writer: &mut (dyn Write + Send),
         options: GetOptions,
     ) -> Result<Version> {
-        let visit = self.visit(project.id, environment).await?;
+        let visit = self.visit(Home::of(project), environment).await?;
         let download = self.download(&visit, options.version).await?;
         let checked = download.checked.clone();
-        let key = self.key_of(&visit, checked.seal.epoch).await?;
+        let key = self.key_of(&visit, checked.seal.epoch).await?.key;
         let version = checked.version(&key);
         let (progress, asked) = (options.progress, options.version);
         if let Some(progress) = &progress {
@@ -79,8 +79,8 @@ impl Storage {
         }
         let (to_opener, ciphertext) = mpsc::channel(PIECES_MAX);
         let (to_writer, mut content) = mpsc::channel::<Zeroizing<Vec<u8>>>(PIECES_MAX);
-        let (opened_as, reader) = (checked.clone(), visit.session.identity.clone());
-        let opener = blocking(move || open_all(ciphertext, &opened_as, &key, &reader, &to_writer));
+        let opened_as = checked.clone();
+        let opener = blocking(move || open_all(ciphertext, &opened_as, &key, &to_writer));
         // Spawned by being polled: it must run beside the two that feed and drain it.
         let drain = async move {
             while let Some(piece) = content.recv().await {
@@ -114,12 +114,10 @@ fn open_all(
     ciphertext: mpsc::Receiver<Bytes>,
     checked: &Checked,
     key: &EpochKey,
-    reader: &Identity,
     content: &mpsc::Sender<Zeroizing<Vec<u8>>>,
 ) -> Result<(), OpenError> {
-    let author_key = reader.public_key();
     let (source, digest) = pipeline::source(ChannelReader::new(ciphertext));
-    let expected = expected(checked, reader, &author_key);
+    let expected = expected(checked);
     let mut blob = open_with_digester(source, &checked.seal_bytes, &expected, key, Box::new(digest))?;
     loop {
         let mut piece =

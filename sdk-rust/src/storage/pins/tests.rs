@@ -37,6 +37,7 @@ fn environment(version: u64, epoch: u32) -> Environment {
         created_at: time,
         updated_at: time,
         cloned_from: None,
+        rotation_due: false,
     }
 }
 

@@ -51,6 +51,7 @@ impl Storage {
                 Err(e) if options.expect == Expect::Any && places < PLACES_MAX && was_taken(&e) => {
                     places += 1
                 }
+                Err(e) if places < PLACES_MAX && e.is("ROTATION_DUE") => places += 1,
                 done => return done,
             }
         }
@@ -73,7 +74,7 @@ impl Storage {
         {
             self.note(&visit.site, head).await?;
             spool.remove().await;
-            return Ok(head.version(&self.key_of(&visit, head.seal.epoch).await?));
+            return Ok(head.version(&self.key_of(&visit, head.seal.epoch).await?.key));
         }
         let slot = self.slot(&visit, head.as_ref(), &options.expect).await?;
         let spooled = match kept.filter(|kept| kept.fits(&slot.subject)) {
@@ -182,6 +183,7 @@ fn copy(mut file: File, writer: &mut impl Write, origin: &Origin) -> Result<()> 
 /// Whether the spooled ciphertext is of no use for another try.
 fn is_final(e: &Error) -> bool {
     was_taken(e)
+        || e.is("ROTATION_DUE")
         || e.is("SEAL_INVALID")
         || e.is("DIGEST_MISMATCH")
         || e.is("STANZA_REFUSED")

@@ -77,8 +77,7 @@ impl Storage {
 
 impl Work {
     fn run(self, ciphertext: mpsc::Receiver<Bytes>) -> Result<Sealed, Fault> {
-        let author_key = self.identity.public_key();
-        let expected = expected(&self.checked, &self.identity, &author_key);
+        let expected = expected(&self.checked);
         let source = ChannelReader::new(ciphertext);
         let mut content =
             open(source, &self.checked.seal_bytes, &expected, &self.old_key).map_err(Fault::Open)?;

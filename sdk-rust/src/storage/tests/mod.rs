@@ -1,10 +1,12 @@
 //! Storage against a server in memory: an honest one, and one that lies.
 
 mod files;
+mod fresh;
 mod lies;
 mod log;
 mod sealing;
 mod server;
+mod shared;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ fn project() -> Project {
         owner_id,
         created_at: OffsetDateTime::UNIX_EPOCH,
         environment_count: 0,
+        permissions: Vec::new(),
     }
 }
 
@@ -36,7 +39,11 @@ fn client(server: &Server) -> Client {
 }
 
 fn client_with(server: &Server, state: Arc<dyn StateStore>) -> Client {
-    let login = session(1, 10);
+    client_of(server, state, session(1, 10))
+}
+
+/// A client of any account.
+fn client_of(server: &Server, state: Arc<dyn StateStore>, login: crate::session::Session) -> Client {
     server.state().author = login.account().to_string();
     store(&*state, &login);
     let server = server.clone();

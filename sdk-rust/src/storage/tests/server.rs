@@ -54,6 +54,17 @@ pub(super) struct State {
     pub(super) directory: ServedLog,
     /// The keys that the directory names for the account.
     pub(super) bundle: Vec<u8>,
+    /// The keys of other accounts.
+    pub(super) bundles: BTreeMap<String, Vec<u8>>,
+    /// The project's owner and its access lists.
+    pub(super) owner: String,
+    pub(super) lists: Vec<Vec<u8>>,
+    /// Who is said to have made the keyrings, if not whoever calls; and whether they are said to be handed on.
+    pub(super) keyring_author: Option<String>,
+    pub(super) is_part: bool,
+    /// A new key is due; and that is said only when a write is refused for it.
+    pub(super) is_due: bool,
+    pub(super) hides_due: bool,
     /// So many answers come without a proof.
     pub(super) no_proofs: u32,
     /// What becomes of each proof on its way.
@@ -81,6 +92,13 @@ impl Default for Server {
             log: ServedLog::new(LogId::Project(project)),
             directory,
             bundle,
+            bundles: BTreeMap::new(),
+            owner: identity.account().to_string(),
+            lists: Vec::new(),
+            keyring_author: None,
+            is_part: false,
+            is_due: false,
+            hides_due: false,
             no_proofs: 0,
             twist: None,
         };
@@ -118,6 +136,7 @@ impl Server {
                 message(&projects::GetEnvironmentResponse { environment })
             }
             "GetKeyring" => state.keyring(&read(body)),
+            "GetAccessList" => state.access_list(&read(body)),
             "ListVersions" => state.list(&read(body)),
             "PutBlob" => state.put(read(body)),
             "GetBlob" => state.get(&read(body)),
@@ -178,6 +197,7 @@ impl State {
             ciphertext_bytes: head.ciphertext_bytes,
             created_at: now(),
             updated_at: now(),
+            rotation_due: self.is_due && !self.hides_due,
             ..Default::default()
         })
     }
@@ -201,6 +221,7 @@ impl State {
     }
 
     fn rotate(&mut self, request: projects::RotateEnvironmentKeyRequest) -> Answer {
+        self.is_due = false;
         let row = self.rows.get_mut(&request.name).expect("there");
         row.epoch += 1;
         row.keyrings.push(request.keyring.expect("a keyring"));
@@ -210,7 +231,21 @@ impl State {
 
     fn keyring(&self, request: &projects::GetKeyringRequest) -> Answer {
         let keyring = self.row(&request.name)?.keyrings.get(request.epoch as usize - 1).cloned();
-        message(&projects::GetKeyringResponse { keyring })
+        let author_id = self.keyring_author.clone().unwrap_or_else(|| self.author.clone());
+        message(&projects::GetKeyringResponse { keyring, author_id, added: self.is_part })
+    }
+
+    fn access_list(&self, request: &projects::GetAccessListRequest) -> Answer {
+        let newest = self.lists.len() as u64;
+        let number = if request.number == 0 { newest } else { request.number };
+        let list = number.checked_sub(1).and_then(|at| self.lists.get(at as usize)).cloned();
+        message(&projects::GetAccessListResponse {
+            access_list: list.unwrap_or_default(),
+            number,
+            newest_number: newest,
+            floor: 0,
+            owner_id: self.owner.clone(),
+        })
     }
 
     fn list(&self, request: &pb::ListVersionsRequest) -> Answer {
@@ -228,6 +263,10 @@ impl State {
         if_match: &str,
         ciphertext: Bytes,
     ) -> Result<pb::BlobInfo, Failure> {
+        if self.is_due {
+            self.hides_due = false;
+            return Err(refusal("FAILED_PRECONDITION", "ROTATION_DUE", None));
+        }
         let author_id = self.author.clone();
         let row = self.rows.get_mut(name).ok_or_else(|| not_found("ENVIRONMENT_NOT_FOUND"))?;
         let current = row.versions.last().map(|(info, _)| info.etag.clone()).unwrap_or_default();
@@ -327,7 +366,8 @@ impl State {
         let index = self.directory.newest_about(&request.account_id);
         let index = index.ok_or_else(|| not_found("ACCOUNT_KEY_UNKNOWN"))?;
         let proof = Some(self.directory.proof(index, request.log_size));
-        message(&audit::GetAccountKeyResponse { bundle: self.bundle.clone(), proof })
+        let bundle = self.bundles.get(&request.account_id).unwrap_or(&self.bundle).clone();
+        message(&audit::GetAccountKeyResponse { bundle, proof })
     }
 
     fn delete(&mut self, request: &pb::DeleteBlobRequest) -> Answer {

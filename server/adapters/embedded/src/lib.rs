@@ -35,6 +35,7 @@ mod open;
 mod outbox;
 mod projects;
 mod storage;
+mod teams;
 mod witness;
 
 use std::{
@@ -49,16 +50,21 @@ use veilcloud_domain::{
         model::OutboxKey,
         port::{LogStore, Outbox},
     },
-    auth::port::{Attempts, Directory, Meter, Nullifiers, Replies},
+    auth::{
+        api_keys::port::ApiKeyStore,
+        port::{Attempts, Directory, Meter, Nullifiers, Replies},
+    },
     clock::{Clock, SystemClock},
-    projects::port::{Catalog, Keyrings},
+    projects::port::{Catalog, Grants, Keyrings},
     storage::port::{BlobStore, Shelf, Staging, Uploads},
     store::StoreError,
+    teams::port::Roster,
 };
 use veilcore::id::UploadId;
 
 use self::{
     auth::{
+        api_keys::SqliteApiKeys,
         attempts::MemoryAttempts,
         directory::{SqliteDirectory, Standings},
         meter::MemoryMeter,
@@ -67,9 +73,10 @@ use self::{
     },
     db::{Db, fault::STORE, readers::Readers, writer::Writer},
     log::{segments::Segments, store::SegmentLogs},
-    outbox::SqliteOutbox,
+    outbox::{Outgoing, SqliteOutbox},
     projects::{
         catalog::{ProjectCaches, SqliteCatalog},
+        grants::SqliteGrants,
         keyrings::SqliteKeyrings,
     },
     storage::{
@@ -80,6 +87,7 @@ use self::{
         staging::{self, FileStaging},
         uploads::SqliteUploads,
     },
+    teams::roster::SqliteRoster,
 };
 pub use self::{
     log::fsck::{Check, Finding, Problem, Progress, Summary, Verify, fsck},
@@ -107,12 +115,15 @@ pub struct Embedded {
     db: Db,
     lock: Arc<File>,
     directory: Arc<SqliteDirectory>,
+    api_keys: Arc<SqliteApiKeys>,
     attempts: Arc<MemoryAttempts>,
     meter: Arc<MemoryMeter>,
     nullifiers: Arc<MemoryNullifiers>,
     replies: Arc<SqliteReplies>,
     catalog: Arc<SqliteCatalog>,
+    grants: Arc<SqliteGrants>,
     keyrings: Arc<SqliteKeyrings>,
+    roster: Arc<SqliteRoster>,
     shelf: Arc<SqliteShelf>,
     blobs: Arc<EmbeddedBlobs>,
     staging: Arc<FileStaging>,
@@ -122,26 +133,27 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the folder, making it when it is not there. Blocks: checks the whole database. Must be called before, not
+    /// Opens the folder, making it when it is not there. Blocks: checks the database. Must be called before, not
     /// on, a thread that serves requests.
     pub fn open(data_dir: &Path, key: OutboxKey, options: Options) -> Result<Self, OpenError> {
         open::folder(data_dir)?;
         let lock = Arc::new(open::lock(data_dir)?);
         let file = data_dir.join(open::DATABASE);
-        let conn = open::database(&file)?;
+        let conn = open::database(&file, open::Depth::Daily)?;
         open::clear_aside(data_dir)?;
         clear_uploads(&conn, data_dir)?;
         auth::unpublished::publish(&conn, &key, options.clock.now_ms()).map_err(|fault| {
             OpenError::Corrupt { file: file.clone(), cause: StoreError::from(fault).to_string() }
         })?;
         let readers = Readers::open(&file).map_err(|error| OpenError::from_sql(&file, &error))?;
-        let writer = Writer::start(conn, key.clone(), lock.clone())
+        let outgoing = Arc::new(Outgoing::new(key));
+        let writer = Writer::start(conn, outgoing.clone(), lock.clone())
             .map_err(|error| OpenError::from_io(data_dir, &error))?;
-        Ok(Self::build(data_dir, Db { writer, readers }, lock, key, options))
+        Ok(Self::build(data_dir, Db { writer, readers }, lock, outgoing, options))
     }
 
-    fn build(data_dir: &Path, db: Db, lock: Arc<File>, key: OutboxKey, options: Options) -> Self {
-        let caches = ProjectCaches::new();
+    fn build(data_dir: &Path, db: Db, lock: Arc<File>, outgoing: Arc<Outgoing>, options: Options) -> Self {
+        let (caches, standings) = (ProjectCaches::new(), Standings::new());
         let promises = Arc::<Promises>::default();
         let folder = Arc::new(BlobFolder {
             root: data_dir.join(open::BLOBS),
@@ -151,22 +163,21 @@ impl Embedded {
             aside: AtomicU64::new(0),
         });
         Self {
-            directory: Arc::new(SqliteDirectory {
-                db: db.clone(),
-                standings: Standings::new(),
-                projects: caches.clone(),
-            }),
+            api_keys: Arc::new(SqliteApiKeys { db: db.clone(), standings: standings.clone() }),
+            directory: Arc::new(SqliteDirectory { db: db.clone(), standings, projects: caches.clone() }),
             attempts: Arc::default(),
             meter: Arc::default(),
             nullifiers: Arc::new(MemoryNullifiers::new(options.nullifiers_max)),
             replies: Arc::new(SqliteReplies::new(db.clone())),
             catalog: Arc::new(SqliteCatalog { db: db.clone(), caches: caches.clone() }),
+            grants: Arc::new(SqliteGrants { db: db.clone(), caches: caches.clone() }),
             keyrings: Arc::new(SqliteKeyrings { db: db.clone(), caches: caches.clone() }),
+            roster: Arc::new(SqliteRoster { db: db.clone(), caches: caches.clone() }),
             shelf: Arc::new(SqliteShelf { db: db.clone(), caches, promises }),
             blobs: Arc::new(EmbeddedBlobs { db: db.clone(), folder: folder.clone() }),
             staging: Arc::new(FileStaging::new(data_dir.join(open::UPLOADS), folder, db.clone())),
             uploads: Arc::new(SqliteUploads { db: db.clone() }),
-            outbox: Arc::new(SqliteOutbox { db: db.clone(), key }),
+            outbox: Arc::new(SqliteOutbox::new(db.clone(), outgoing)),
             logs: Arc::new(SegmentLogs::new(db.clone(), Segments::new(data_dir))),
             db,
             lock,
@@ -176,6 +187,11 @@ impl Embedded {
     /// People and their sessions.
     pub fn directory(&self) -> Arc<dyn Directory> {
         self.directory.clone()
+    }
+
+    /// API keys.
+    pub fn api_keys(&self) -> Arc<dyn ApiKeyStore> {
+        self.api_keys.clone()
     }
 
     /// Half-finished protocol runs.
@@ -203,9 +219,19 @@ impl Embedded {
         self.catalog.clone()
     }
 
+    /// Shares, access lists and rights.
+    pub fn grants(&self) -> Arc<dyn Grants> {
+        self.grants.clone()
+    }
+
     /// Keyrings.
     pub fn keyrings(&self) -> Arc<dyn Keyrings> {
         self.keyrings.clone()
+    }
+
+    /// Teams.
+    pub fn roster(&self) -> Arc<dyn Roster> {
+        self.roster.clone()
     }
 
     /// Versions.

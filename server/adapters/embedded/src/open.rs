@@ -158,7 +158,7 @@ pub(crate) fn lock(root: &Path) -> Result<File, OpenError> {
 }
 
 /// Opens the writer's connection on a database that was checked and brought to this program's schema.
-pub(crate) fn database(file: &Path) -> Result<Connection, OpenError> {
+pub(crate) fn database(file: &Path, depth: Depth) -> Result<Connection, OpenError> {
     // SQLite calls every failure to open by one name; the system knows why.
     // SQLite gives its log and its index the mode of the database.
     files::open_private(file, OpenOptions::new().create(true).read(true).write(true).truncate(false))
@@ -166,7 +166,7 @@ pub(crate) fn database(file: &Path) -> Result<Connection, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::from_sql(file, &error);
     let mut conn = Connection::open(file).map_err(failed)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    check(&conn, file)?;
+    check(&conn, file, depth)?;
     let mode: String =
         conn.pragma_update_and_check(None, "journal_mode", "wal", |r| r.get(0)).map_err(failed)?;
     if mode != "wal" {
@@ -185,15 +185,47 @@ pub(crate) fn database(file: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
-fn check(conn: &Connection, file: &Path) -> Result<(), OpenError> {
-    let findings = conn
-        .prepare(&format!("PRAGMA quick_check({FINDINGS_MAX})"))
-        .and_then(|mut statement| {
-            statement.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
-        })
-        .map_err(|error| OpenError::from_sql(file, &error))?;
-    if findings.len() == 1 && findings[0] == "ok" {
-        return Ok(());
+/// What is checked before a database is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Every table but the places of the logs' blocks, which grow with everything that was ever logged. Each place is
+    /// held against the block that it names whenever it is used, and the check of the logs asks for all.
+    Daily,
+    /// Everything.
+    Whole,
+}
+
+/// The table that a daily check leaves out.
+const BLOCKS: &str = "log_blocks";
+
+fn check(conn: &Connection, file: &Path, depth: Depth) -> Result<(), OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::from_sql(file, &error);
+    let checks = match depth {
+        Depth::Whole => vec![format!("PRAGMA quick_check({FINDINGS_MAX})")],
+        Depth::Daily => tables(conn).map_err(failed)?.iter().map(|table| of_table(table)).collect(),
+    };
+    for sql in checks {
+        let findings = conn
+            .prepare(&sql)
+            .and_then(|mut statement| {
+                statement.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+            })
+            .map_err(failed)?;
+        if findings.len() != 1 || findings[0] != "ok" {
+            let cause = findings[..findings.len().min(FINDINGS_MAX)].join("; ");
+            return Err(OpenError::Corrupt { file: file.to_owned(), cause });
+        }
     }
-    Err(OpenError::Corrupt { file: file.to_owned(), cause: findings.join("; ") })
+    Ok(())
+}
+
+/// The table of tables, and what it names.
+fn tables(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> ?1")?;
+    let names = statement.query_map([BLOCKS], |r| r.get(0))?;
+    [Ok("sqlite_schema".to_owned())].into_iter().chain(names).collect()
+}
+
+fn of_table(table: &str) -> String {
+    format!("PRAGMA quick_check('{}')", table.replace('\'', "''"))
 }

@@ -1,18 +1,27 @@
 //! The outbox: audit lines that no log has taken yet. Written only inside the transaction of the change that they tell,
 //! so there is no change without its line and no line without its change; removed only in the transaction in which their
 //! log takes them. What must never happen: two lines with one index in a trail, or a gap between the log and its lines.
-//! A line takes at most 300 bytes of the file.
+//!
+//! A row holds one line, or up to [`PACK_MAX`] that were recorded together, with one MAC. A row whose first lines the log
+//! has stays until the log has all of them. A line takes at most 300 bytes of the file.
+
+pub(crate) mod pack;
+mod recent;
+mod record;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use veilcloud_domain::{
     audit::{
         model::{Event, Line, OutboxKey, Trail},
-        port::Outbox,
+        port::{Outbox, RECORD_MAX},
     },
     store::StoreError,
 };
 
+use self::{pack::PACK_MAX, recent::Recent, record::Recorder};
 use crate::{
     db::{
         Db, Maybe,
@@ -22,45 +31,95 @@ use crate::{
     log::rows::trail_at,
 };
 
-/// Adds a line at the end of its trail and gives its index: behind the last line that waits, or, when none does, behind
-/// the log. It becomes the line's leaf.
+/// What belongs to the outbox beside its rows.
+pub(crate) struct Outgoing {
+    /// Key of the MACs.
+    pub key: OutboxKey,
+    /// Committed lines in memory.
+    pub recent: Recent,
+}
+
+impl Outgoing {
+    /// Nothing in memory yet.
+    pub fn new(key: OutboxKey) -> Self {
+        Self { key, recent: Recent::default() }
+    }
+}
+
+/// The index of a trail's next line: behind the last line that waits, or, when none does, behind the log.
+pub(crate) fn next_index(conn: &Connection, trail: Trail) -> Outcome<u64> {
+    let mut statement = conn.prepare_cached(
+        "SELECT COALESCE((SELECT idx + count FROM outbox WHERE trail = ?1 ORDER BY idx DESC LIMIT 1),
+                         (SELECT size FROM logs WHERE trail = ?1), 0)",
+    )?;
+    Ok(statement.query_row([trail.to_bytes()], |r| u64_at(r, 0))?)
+}
+
+/// Adds a line at the end of its trail and gives its index. It becomes the line's leaf.
 pub(crate) fn append(conn: &Connection, key: &OutboxKey, line: &Line) -> Outcome<u64> {
-    let trail = line.trail.to_bytes();
-    let index: u64 = conn
-        .prepare_cached(
-            "SELECT COALESCE((SELECT MAX(idx) + 1 FROM outbox WHERE trail = ?1),
-                             (SELECT size FROM logs WHERE trail = ?1), 0)",
-        )?
-        .query_row([trail], |r| u64_at(r, 0))?;
+    let index = next_index(conn, line.trail)?;
     let entry = line.entry();
     let mac = key.mac(line.trail, index, &entry);
-    conn.prepare_cached("INSERT INTO outbox (trail, idx, entry, mac) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![trail, int(index), entry, mac])?;
+    insert(conn, line.trail, index, 1, &entry, &mac)?;
     Ok(index)
 }
 
-/// Removes the lines that the log has now.
+/// Writes a row.
+fn insert(
+    conn: &Connection,
+    trail: Trail,
+    index: u64,
+    count: usize,
+    entry: &[u8],
+    mac: &[u8; 32],
+) -> Outcome<()> {
+    conn.prepare_cached("INSERT INTO outbox (trail, idx, count, entry, mac) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![trail.to_bytes(), int(index), ordered(count as u64), entry, mac])?;
+    Ok(())
+}
+
+/// Removes the rows whose lines the log has now.
 pub(crate) fn taken(conn: &Connection, trail: Trail, size: u64) -> Outcome<()> {
-    conn.prepare_cached("DELETE FROM outbox WHERE trail = ?1 AND idx < ?2")?
+    conn.prepare_cached("DELETE FROM outbox WHERE trail = ?1 AND idx < ?2 AND idx + count <= ?2")?
         .execute(params![trail.to_bytes(), ordered(size)])?;
     Ok(())
 }
 
 /// The outbox.
 pub(crate) struct SqliteOutbox {
-    pub db: Db,
-    pub key: OutboxKey,
+    db: Db,
+    outgoing: Arc<Outgoing>,
+    recorder: Recorder,
+}
+
+impl SqliteOutbox {
+    /// The outbox over the writer's rows.
+    pub fn new(db: Db, outgoing: Arc<Outgoing>) -> Self {
+        Self { recorder: Recorder::new(db.writer.clone()), db, outgoing }
+    }
 }
 
 #[async_trait]
 impl Outbox for SqliteOutbox {
     async fn record(&self, line: Line) -> Result<u64, StoreError> {
-        self.db.write(move |tx| tx.log(&line)).await
+        let indexes = self.recorder.record(vec![line]).await?;
+        indexes.first().copied().ok_or_else(|| Fault::Damaged("a line got no index".to_owned()).into())
+    }
+
+    async fn record_all(&self, lines: Vec<Line>) -> Result<Vec<u64>, StoreError> {
+        match lines.len() {
+            0 => Ok(Vec::new()),
+            1..=RECORD_MAX => self.recorder.record(lines).await,
+            _ => Err(Fault::Unavailable("more lines at once than are taken").into()),
+        }
     }
 
     async fn pending(&self, trail: Trail, first: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let key = self.key.clone();
-        self.db.read(move |conn| pending(conn, &key, trail, first, limit)).await
+        if let Some(events) = self.outgoing.recent.from(trail, first, limit) {
+            return Ok(events);
+        }
+        let outgoing = self.outgoing.clone();
+        self.db.read(move |conn| pending(conn, &outgoing.key, trail, first, limit)).await
     }
 
     async fn waiting(&self, after: Option<Trail>, limit: usize) -> Result<Vec<Trail>, StoreError> {
@@ -68,6 +127,7 @@ impl Outbox for SqliteOutbox {
     }
 }
 
+/// Lines from `first` on, each row with its MAC checked. The first row may begin before.
 fn pending(
     conn: &Connection,
     key: &OutboxKey,
@@ -76,14 +136,30 @@ fn pending(
     limit: usize,
 ) -> Outcome<Vec<Event>> {
     let mut statement = conn.prepare_cached(
-        "SELECT idx, entry, mac FROM outbox WHERE trail = ?1 AND idx >= ?2 ORDER BY idx LIMIT ?3",
+        "SELECT idx, count, entry, mac FROM outbox WHERE trail = ?1 AND idx > ?2 AND idx + count > ?3
+         ORDER BY idx LIMIT ?4",
     )?;
-    let mut rows = statement.query(params![trail.to_bytes(), ordered(first), ordered(limit as u64)])?;
+    // No row reaches further than its lines.
+    let reach = ordered(first).saturating_sub_unsigned(PACK_MAX as u64);
+    let mut rows =
+        statement.query(params![trail.to_bytes(), reach, ordered(first), ordered(limit as u64)])?;
     let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.next()?
+        && events.len() < limit
+    {
         let expected = first.saturating_add(events.len() as u64);
-        let (entry, mac): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
-        events.push(check(key, trail, expected, u64_at(row, 0)?, &entry, &mac)?);
+        let (index, count) = (u64_at(row, 0)?, row.get(1)?);
+        let (entry, mac): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
+        // Only the first row may begin before what is asked for, and only with lines that the log has.
+        if index > expected || (index < expected && !events.is_empty()) {
+            return Err(Fault::Damaged(format!("an audit trail lacks line {expected}")));
+        }
+        if !key.verify(trail, index, &entry, &mac) {
+            return Err(Fault::Damaged(format!("line {index} of an audit trail does not carry its MAC")));
+        }
+        let lines = (index..).zip(pack::lines(trail, index, count, &entry)?);
+        let wanted = lines.skip_while(|(index, _)| *index < expected).take(limit - events.len());
+        events.extend(wanted.map(|(index, line)| Event { index, line }));
     }
     Ok(events)
 }
@@ -101,24 +177,4 @@ fn waiting(conn: &Connection, after: Option<Trail>, limit: usize) -> Outcome<Vec
         found.push(trail);
     }
     Ok(found)
-}
-
-/// A row that was edited, moved, or stands after a gap is damage: nothing of it is shown.
-fn check(
-    key: &OutboxKey,
-    trail: Trail,
-    expected: u64,
-    index: u64,
-    entry: &[u8],
-    mac: &[u8],
-) -> Outcome<Event> {
-    if index != expected {
-        return Err(Fault::Damaged(format!("an audit trail lacks line {expected}")));
-    }
-    if !key.verify(trail, index, entry, mac) {
-        return Err(Fault::Damaged(format!("line {index} of an audit trail does not carry its MAC")));
-    }
-    let line = Line::parse(trail, entry)
-        .map_err(|error| Fault::Damaged(format!("line {index} of an audit trail: {error}")))?;
-    Ok(Event { index, line })
 }

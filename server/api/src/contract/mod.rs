@@ -6,10 +6,13 @@ mod scan;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use prost_reflect::{DynamicMessage, ExtensionDescriptor, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{
+    DynamicMessage, ExtensionDescriptor, FieldDescriptor, MessageDescriptor, MethodDescriptor,
+};
 pub use rules::{Problem, Shape, Violation};
 pub use scan::Scan;
-use veilcloud_proto::{ACCESS, HTTP, POOL, common::v1 as pb};
+use veilcloud_domain::auth::api_keys::model::API_KEY_ACTIONS;
+use veilcloud_proto::{ACCESS, HTTP, POOL, RULES, common::v1 as pb};
 use veilsign::capability::Actions;
 
 /// Package prefix of our services; reflection and health have others and are not in the table.
@@ -54,6 +57,8 @@ pub struct Access {
     pub session: bool,
     /// Action that capability and role must both hold.
     pub permission: Option<Actions>,
+    /// True when an API key will do instead of them.
+    pub keys: bool,
     /// Price in rate tokens.
     pub cost: u32,
     /// True when it changes something.
@@ -129,9 +134,12 @@ fn access(annotation: &pb::Access) -> Result<Access, String> {
     if permission.is_none() && !annotation.resource.is_empty() {
         return Err("a resource without a permission is not judged".to_owned());
     }
+    // A key may hold no permission over account, teams or keys, and is no login.
+    let within_keys = permission.is_none_or(|actions| actions.is_subset_of(API_KEY_ACTIONS));
     Ok(Access {
         session,
         permission,
+        keys: session && within_keys && !annotation.fresh_login && !annotation.guarded,
         cost: annotation.cost,
         mutation: annotation.mutation,
         fresh_login: annotation.fresh_login,
@@ -145,6 +153,11 @@ pub fn raw_body(method: &MethodDescriptor) -> Option<String> {
     let rule = options.get_extension(&HTTP);
     let body = rule.as_message()?.get_field_by_name("body")?.as_str()?.to_owned();
     (!body.is_empty() && body != "*").then_some(body)
+}
+
+/// The HTTP header that carries a field.
+pub fn header_of(field: &FieldDescriptor) -> Option<String> {
+    option::<pb::Rules>(&field.options(), &RULES).map(|rules| rules.header).filter(|name| !name.is_empty())
 }
 
 /// An option as its generated type; `None` when it is absent.

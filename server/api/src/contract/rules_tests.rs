@@ -53,7 +53,7 @@ fn each_rule_names_its_field() {
         assert_eq!(broken_put(|p| p.if_match = tag.into()), one("if_match", "format"), "{tag:?}");
     }
     let page =
-        projects::ListProjectsRequest { page_size: 1001, page_token: "a\nb".into(), name: String::new() };
+        projects::ListProjectsRequest { page_size: 1001, page_token: "a\nb".into(), ..Default::default() };
     assert_eq!(
         broken("veilcloud.projects.v1.ListProjectsRequest", &page.encode_to_vec()),
         [("page_size".to_owned(), "max_value"), ("page_token".to_owned(), "format"),]
@@ -82,7 +82,12 @@ fn nested_messages_are_checked_with_their_path() {
         project_id: ID.into(),
         name: "a".into(),
         environment_id: ID.into(),
-        keyring: Some(projects::Keyring { epoch: 1, file: vec![0; 65_537], seal: Vec::new() }),
+        keyring: Some(projects::Keyring {
+            epoch: 1,
+            file: vec![0; 65_537],
+            seal: Vec::new(),
+            access_list: 0,
+        }),
         request_id: String::new(),
     };
     let name = "veilcloud.projects.v1.CreateEnvironmentRequest";
@@ -121,7 +126,7 @@ fn unknown_fields_are_refused_at_every_depth() {
     let request = projects::RotateEnvironmentKeyRequest {
         project_id: ID.into(),
         name: "a".into(),
-        keyring: Some(projects::Keyring { epoch: 2, file: vec![1], seal: vec![1] }),
+        keyring: Some(projects::Keyring { epoch: 2, file: vec![1], seal: vec![1], access_list: 0 }),
         request_id: String::new(),
     };
     let mut encoded = request.encode_to_vec();

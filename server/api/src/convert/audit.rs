@@ -19,6 +19,7 @@ pub fn event(event: &Event) -> pb::Event {
         digest: line.digest.map_or_else(Vec::new, |digest| digest.to_vec()),
         entry: line.entry(),
         by_number: line.by_number,
+        api_key_id: line.key.map_or_else(String::new, |id| id.to_string()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Protobuf <-> domain, one file per area. From the network everything may fail and names its field; towards it nothing
 //! can.
 
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod projects;
 pub mod storage;
+pub mod teams;
 
 use std::str::FromStr;
 

@@ -1,22 +1,57 @@
-//! Projects, environments, keyrings.
+//! Projects, environments, keyrings, shares.
 
 use veilcloud_domain::projects::{
     NewEnvironment,
+    access::{Principal, SHAREABLE, Share},
     model::{Environment, Keyring, Project},
 };
 use veilcloud_proto::projects::v1 as pb;
+use veilsign::capability::Actions;
 
 use super::{id, name, timestamp};
 use crate::status::Fault;
 
-/// A project.
-pub fn project(project: Project) -> pb::Project {
+/// A project, and what the caller may do in it.
+pub fn project(project: Project, held: Actions) -> pb::Project {
     pb::Project {
         project_id: project.id.to_string(),
         name: project.name.to_string(),
         owner_id: project.owner.to_string(),
         created_at: timestamp(project.created_at_ms),
         environment_count: project.environment_count,
+        permissions: permissions(held.intersection(SHAREABLE)),
+    }
+}
+
+/// Actions by their names, lowest bit first.
+pub fn permissions(actions: Actions) -> Vec<String> {
+    actions.iter().map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Actions from their names.
+pub fn actions(names: &[String]) -> Result<Actions, Fault> {
+    names.iter().try_fold(Actions::NONE, |all, name| match name.parse() {
+        Ok(action) if action != Actions::NONE && !name.contains(',') => Ok(all | action),
+        _ => Err(Fault::field("permissions", "format", "must be the names of permissions, one each")),
+    })
+}
+
+/// A share.
+pub fn share(share: Share) -> pb::Share {
+    pb::Share {
+        team_id: share.team.to_string(),
+        permissions: permissions(share.actions),
+        shared_by_id: share.by.to_string(),
+        shared_at: timestamp(share.at_ms),
+    }
+}
+
+/// Whom a keyring is added for: an account or an API key.
+pub fn principal(account_id: &str, api_key_id: &str) -> Result<Principal, Fault> {
+    match (account_id, api_key_id) {
+        (account, "") => Ok(Principal::Account(id("account_id", account)?)),
+        ("", key) => Ok(Principal::ApiKey(id("api_key_id", key)?)),
+        _ => Err(Fault::field("api_key_id", "either", "must be empty when account_id is given")),
     }
 }
 
@@ -35,18 +70,21 @@ pub fn environment(environment: Environment) -> pb::Environment {
         updated_at: head.and_then(|v| timestamp(v.created_at_ms)),
         cloned_from_id: environment.cloned_from.map_or_else(String::new, |o| o.environment.to_string()),
         cloned_from_version: environment.cloned_from.map_or(0, |o| o.version),
+        rotation_due: environment.rotation_due,
     }
 }
 
 /// A keyring on its way in.
 pub fn keyring(keyring: Option<pb::Keyring>) -> Result<Keyring, Fault> {
     let keyring = keyring.ok_or_else(|| Fault::field("keyring", "required", "must not be empty"))?;
-    Ok(Keyring { epoch: keyring.epoch, file: keyring.file, seal: keyring.seal })
+    let pb::Keyring { epoch, file, seal, access_list } = keyring;
+    Ok(Keyring { epoch, file, seal, access_list })
 }
 
 /// A keyring on its way out.
 pub fn keyring_out(keyring: Keyring) -> pb::Keyring {
-    pb::Keyring { epoch: keyring.epoch, file: keyring.file, seal: keyring.seal }
+    let Keyring { epoch, file, seal, access_list } = keyring;
+    pb::Keyring { epoch, file, seal, access_list }
 }
 
 /// A new environment.

@@ -1,11 +1,15 @@
 use veilcloud_domain::{
     audit::model::{Event, Kind, Line, Trail},
     auth::model::{Account, Tier},
-    projects::model::{Environment, Keyring, Origin, Project},
+    projects::{
+        access::Principal,
+        model::{Environment, Keyring, Origin, Project},
+    },
     storage::model::{Digest, Version},
 };
 use veilcloud_proto::{auth::v1 as auth_pb, projects::v1 as projects_pb};
-use veilcore::id::{AccountId, EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId};
+use veilsign::capability::Actions;
 
 use super::*;
 
@@ -67,6 +71,7 @@ fn an_environment_without_a_version_shows_none() {
         head: None,
         created_at_ms: 1,
         cloned_from: None,
+        rotation_due: false,
     };
     let empty = projects::environment(environment.clone());
     assert_eq!(
@@ -82,7 +87,7 @@ fn an_environment_without_a_version_shows_none() {
 
 #[test]
 fn a_keyring_survives_both_ways_and_must_be_there() {
-    let keyring = Keyring { epoch: 2, file: vec![1], seal: vec![2] };
+    let keyring = Keyring { epoch: 2, file: vec![1], seal: vec![2], access_list: 3 };
     let there = projects::keyring_out(keyring.clone());
     assert_eq!(projects::keyring(Some(there)).unwrap(), keyring);
     assert!(projects::keyring(None).is_err());
@@ -93,17 +98,19 @@ fn a_keyring_survives_both_ways_and_must_be_there() {
 
 #[test]
 fn a_project_and_an_event_show_every_field() {
-    let project = projects::project(Project {
+    let project = Project {
         id: ProjectId::from_bytes([1; 16]),
         name: "p".parse().unwrap(),
         owner: AccountId::from_bytes([1; 16]),
         created_at_ms: 5,
         environment_count: 2,
-    });
+    };
+    let project = projects::project(project, Actions::PROJECT_READ | Actions::TEAM_READ);
     assert_eq!(
         (project.project_id.as_str(), project.owner_id.as_str(), project.environment_count),
         (ID, ID, 2)
     );
+    assert_eq!(project.permissions, ["project:read"]);
     let trail = Trail::Project(ProjectId::from_bytes([1; 16]));
     let line = Line {
         trail,
@@ -113,6 +120,7 @@ fn a_project_and_an_event_show_every_field() {
         environment: Some(EnvironmentId::from_bytes([1; 16])),
         version: 7,
         digest: Some([9; 32]),
+        key: None,
         by_number: false,
     };
     let event = audit::event(&Event { index: 3, line: line.clone() });
@@ -121,6 +129,23 @@ fn a_project_and_an_event_show_every_field() {
         (3, "blob.put", ID, 7)
     );
     assert_eq!(Line::parse(trail, &event.entry).unwrap(), line);
+}
+
+#[test]
+fn permissions_are_names_and_principals_one_of_two() {
+    let both = Actions::PROJECT_READ | Actions::AUDIT_READ;
+    let names = projects::permissions(both);
+    assert_eq!(names, ["project:read", "audit:read"]);
+    assert_eq!(projects::actions(&names).unwrap(), both);
+    assert_eq!(projects::actions(&[]).unwrap(), Actions::NONE);
+    for wrong in ["", "project:*", "Project:read", "project:read,project:write"] {
+        assert!(projects::actions(&["project:read".to_owned(), wrong.to_owned()]).is_err(), "{wrong}");
+    }
+    let account = projects::principal(ID, "").unwrap();
+    assert_eq!(account, Principal::Account(AccountId::from_bytes([1; 16])));
+    let key = projects::principal("", ID).unwrap();
+    assert_eq!(key, Principal::ApiKey(ApiKeyId::from_bytes([1; 16])));
+    assert!(projects::principal(ID, ID).is_err() && projects::principal("", "").is_err());
 }
 
 #[test]

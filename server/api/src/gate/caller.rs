@@ -1,10 +1,12 @@
-//! Step 3, caller: capability and proof, or no credential at all. An RPC for anyone does not even look for one.
+//! Step 3, caller: a session's capability and proof, or an API key as a bearer, or no credential at all. Never two of them:
+//! what a request may do would depend on which of them is looked at. An RPC for anyone does not even look for one.
+
+use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use std::sync::Arc;
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use veilcloud_domain::auth::error::AuthError;
-use veilsign::proof::body_hash;
+use veilsign::{api_key::API_KEY_PREFIX, proof::body_hash};
 
 use super::{Call, Gate, RestOrigin};
 use crate::{contract::MethodInfo, status::Fault};
@@ -15,6 +17,8 @@ pub const CAPABILITY: HeaderName = HeaderName::from_static("veil-cap");
 pub const PROOF: HeaderName = HeaderName::from_static("veil-pop");
 /// Greatest header value in bytes; capability and proof are at most 4 KiB and a target more.
 const HEADER_LEN_MAX: usize = 8 * 1024;
+/// How a bearer begins (RFC 6750); the scheme in any case.
+const BEARER: &str = "bearer ";
 
 impl Gate {
     /// Establishes the caller.
@@ -22,26 +26,49 @@ impl Gate {
         if !call.method.access.session {
             return Ok(());
         }
-        let capability = header(&call.parts.headers, CAPABILITY, || AuthError::Invalid)?;
-        let proof = header(&call.parts.headers, PROOF, || AuthError::Proof)?;
-        let (target, hash) = match call.parts.extensions.get::<RestOrigin>() {
-            Some(rest) => (rest.target.clone(), rest.body_hash),
-            None => (call.method.path.clone(), body_hash(&call.payload())),
+        let headers = &call.parts.headers;
+        let caller = if let Some(key) = bearer(headers)? {
+            self.services.api_keys.authenticate(key, call.address).await?
+        } else {
+            let capability = header(headers, CAPABILITY, || AuthError::Invalid)?;
+            let proof = header(headers, PROOF, || AuthError::Proof)?;
+            let (target, hash) = match call.parts.extensions.get::<RestOrigin>() {
+                Some(rest) => (rest.target.clone(), rest.body_hash),
+                None => (call.method.path.clone(), body_hash(&call.payload())),
+            };
+            self.services.auth.authenticate(&capability, &proof, &target, hash).await?
         };
-        let caller = self.services.auth.authenticate(&capability, &proof, &target, hash).await?;
         call.caller = Some(Arc::new(caller));
         Ok(())
     }
 }
 
-/// Refuses a request that cannot have a caller, before its body is read: without both credentials, or with one that is
-/// too long.
+/// Refuses a request that cannot have a caller, before its body is read: without a credential, with two, or with one that
+/// is too long or no API key.
 pub fn check_credentials(method: &MethodInfo, headers: &HeaderMap) -> Result<(), Fault> {
-    if method.access.session {
+    if method.access.session && bearer(headers)?.is_none() {
         single(headers, CAPABILITY, || AuthError::Invalid)?;
         single(headers, PROOF, || AuthError::Proof)?;
     }
     Ok(())
+}
+
+/// The API key of a request that has one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    if !headers.contains_key(AUTHORIZATION) {
+        return Ok(None);
+    }
+    if headers.contains_key(CAPABILITY) || headers.contains_key(PROOF) {
+        return Err(AuthError::Two);
+    }
+    let value = single(headers, AUTHORIZATION, || AuthError::Invalid)?;
+    let text = value.to_str().map_err(|_| AuthError::Invalid)?;
+    let (scheme, key) = text.split_at_checked(BEARER.len()).ok_or(AuthError::Invalid)?;
+    if scheme.eq_ignore_ascii_case(BEARER) && key.starts_with(API_KEY_PREFIX) {
+        Ok(Some(key))
+    } else {
+        Err(AuthError::Invalid)
+    }
 }
 
 fn header(headers: &HeaderMap, name: HeaderName, malformed: fn() -> AuthError) -> Result<Vec<u8>, AuthError> {

@@ -8,6 +8,7 @@
 //! request that was not going to be answered.
 
 mod address;
+mod allowance;
 mod bounds;
 mod caller;
 mod frame;
@@ -23,18 +24,19 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
+use http::{HeaderName, Request, Response, request::Parts};
 use prost_reflect::DynamicMessage;
 use tonic::Status;
 use tower::ServiceExt;
 use veilcloud_domain::{audit::Audit, auth::Caller, projects::ProjectAccess};
 use veilcloud_proto::common::v1::ErrorReason;
 
+use self::{allowance::Allowance, room::Room, trace::Trace};
 pub use self::{
+    allowance::HEADERS as ALLOWANCE_HEADERS,
     caller::check_credentials,
     frame::{Frames, frame, too_large},
 };
-use self::{room::Room, trace::Trace};
 use crate::{
     Draining, Services, Settings,
     contract::{METHODS, MethodInfo},
@@ -72,8 +74,8 @@ struct Call {
     address: IpAddr,
     caller: Option<Arc<Caller>>,
     access: Option<Arc<ProjectAccess>>,
-    /// Tightest window and what is left of it, for the answer's headers.
-    allowance: Option<(u32, u32)>,
+    /// What it was counted in, for the answer's headers.
+    allowance: Option<Allowance>,
 }
 
 impl Gate {
@@ -107,7 +109,9 @@ impl Gate {
             let repeat = self.judge(&mut call).await?;
             self.spend(&call).await?;
             let mut response = self.answer(&mut call, repeat).await?;
-            allowance_headers(&call, &mut response);
+            if let Some(allowance) = &call.allowance {
+                allowance.write(response.headers_mut());
+            }
             Ok(response)
         };
         tokio::time::timeout(limit, steps).await.unwrap_or_else(|_| Err(out_of_time(limit)))
@@ -149,7 +153,7 @@ impl Gate {
 
     /// Takes tokens for a call that has no method of ours: reflection.
     pub async fn take_anonymous(&self, address: IpAddr) -> Result<(), Fault> {
-        self.take_by_address(address, 1).await.map(drop)
+        self.take_by_address(address, 1, false).await.map(drop)
     }
 
     /// The logs, for the paths that are no RPC's.
@@ -166,14 +170,6 @@ impl Gate {
 /// An answer that took too long.
 pub fn out_of_time(limit: Duration) -> Fault {
     Fault::new(ErrorReason::DeadlineExceeded, format!("the call took longer than {} ms", limit.as_millis()))
-}
-
-fn allowance_headers(call: &Call, response: &mut Response<Body>) {
-    if let Some((limit, left)) = call.allowance {
-        let headers = response.headers_mut();
-        headers.insert(HeaderName::from_static("veil-rate-limit"), HeaderValue::from(limit));
-        headers.insert(HeaderName::from_static("veil-rate-remaining"), HeaderValue::from(left));
-    }
 }
 
 impl Call {

@@ -19,6 +19,9 @@ impl Gate {
     pub(super) async fn judge(&self, call: &mut Call) -> Result<Option<OnlyRepeat>, Fault> {
         let access = call.method.access;
         let Some(caller) = call.caller.clone() else { return Ok(None) };
+        if caller.api_key().is_some() && !access.keys {
+            return Err(ProjectsError::Denied.into());
+        }
         let mut repeat = None;
         if let Some(permission) = access.permission {
             match call.text(call.method.resource) {

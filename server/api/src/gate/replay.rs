@@ -8,9 +8,10 @@ use crate::status::Fault;
 impl Gate {
     /// Spends the call's proof, once.
     pub(super) async fn spend(&self, call: &Call) -> Result<(), Fault> {
-        let Some(caller) = &call.caller else { return Ok(()) };
+        // A bearer has no proof: nothing of it is good only once.
+        let Some(spend) = call.caller.as_ref().and_then(|caller| caller.spend()) else { return Ok(()) };
         let now_ms = self.services.clock.now_ms();
-        match self.services.nullifiers.spend(caller.nullifier(), caller.proof_expires_ms(), now_ms).await {
+        match self.services.nullifiers.spend(spend.nullifier, spend.until_ms, now_ms).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(AuthError::Replayed.into()),
             Err(error) if call.method.access.mutation => Err(error.into()),

@@ -1,6 +1,8 @@
-//! Step 4, tier: rate tokens by account, or by address for callers without one. Guessable secrets have stricter meters
-//! of their own, by address and by e-mail. What has no price (an upload's chunk, a piece of a log) has one too. Before this step, a
-//! refused request costs its address a token: see [`Gate::charge`].
+//! Step 4, tier: rate tokens by account, all its sessions and API keys together, or by address for callers without one.
+//! Guessable secrets have stricter meters of their own, by address and by e-mail. What has no price (an upload's chunk, a
+//! piece of a log) has one too. Before this step, a refused request costs its address a token: see [`Gate::charge`].
+//!
+//! While the meter's store is away, reading goes on; what changes something, and every guess at a secret, does not.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -8,28 +10,29 @@ use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use veilcloud_domain::auth::{
+    Caller,
     model::Tier,
-    port::{GUARD, Taken, Window},
+    port::{GUARD, Left, Taken, Window},
 };
 use veilcloud_proto::common::v1::ErrorReason;
 
-use super::{Call, Gate, address};
+use super::{Call, Gate, address, allowance::Allowance};
 use crate::status::Fault;
 
-const MINUTE: u32 = 60;
-const DAY: u32 = 86_400;
+pub(super) const MINUTE: u32 = 60;
+pub(super) const DAY: u32 = 86_400;
 /// As many times more guesses as an address has an IPv6 network of 48 bits.
 const NETWORK_FACTOR: u32 = 8;
 /// As many times more guesses at one e-mail all addresses together have than one of them.
 const EMAIL_FACTOR: u32 = 10;
 
-fn windows(tier: Tier) -> &'static [Window] {
-    match tier {
-        Tier::Free => &[Window { limit: 100, seconds: MINUTE }, Window { limit: 1000, seconds: DAY }],
-        Tier::Pro => &[Window { limit: 1000, seconds: MINUTE }, Window { limit: 50_000, seconds: DAY }],
-        Tier::Team => &[Window { limit: 5000, seconds: MINUTE }],
-        Tier::Enterprise => &[],
-    }
+/// What a call is counted in, and what happens when it cannot be counted.
+struct Purse<'a> {
+    key: &'a str,
+    class: &'static str,
+    windows: &'a [Window],
+    /// True when a call that cannot be counted is refused.
+    closed: bool,
 }
 
 impl Gate {
@@ -39,28 +42,39 @@ impl Gate {
         if access.guarded {
             self.take_guarded(call).await?;
         }
-        let taken = match &call.caller {
+        call.allowance = match &call.caller {
             Some(caller) if access.cost == 0 => {
-                let window = Window { limit: self.settings.chunks_per_minute, seconds: MINUTE };
                 let key = format!("chunks:{}", caller.account);
-                self.take(&key, 1, &[window], "chunks", access.mutation).await?
+                let windows = [self.chunks()];
+                let purse = Purse { key: &key, class: "chunks", windows: &windows, closed: access.mutation };
+                self.take(purse, 1).await?
             }
-            _ if access.cost == 0 => None,
-            Some(caller) => {
-                let key = format!("account:{}", caller.account);
-                self.take(&key, access.cost, windows(caller.tier), caller.tier.as_str(), access.mutation)
-                    .await?
+            None if access.cost == 0 => None,
+            Some(caller) => self.take_by_tier(caller, access.cost, access.mutation).await?,
+            None => {
+                self.take_by_address(call.address, access.cost, access.mutation || access.guarded).await?
             }
-            None => self.take_by_address(call.address, access.cost).await?,
         };
-        call.allowance = taken.map(|(window, left)| (window.limit, left));
         Ok(())
     }
 
     /// Takes a token of those who read a private log by its token, all of them together.
     pub async fn take_pieces(&self, log: &str) -> Result<(), Fault> {
-        let window = Window { limit: self.settings.chunks_per_minute, seconds: MINUTE };
-        self.take(&format!("log:{log}"), 1, &[window], "chunks", false).await.map(drop)
+        let key = format!("log:{log}");
+        let windows = [self.chunks()];
+        self.take(Purse { key: &key, class: "chunks", windows: &windows, closed: false }, 1).await.map(drop)
+    }
+
+    async fn take_by_tier(
+        &self,
+        caller: &Caller,
+        cost: u32,
+        closed: bool,
+    ) -> Result<Option<Allowance>, Fault> {
+        let key = format!("account:{}", caller.account);
+        let windows = self.windows(caller.tier);
+        let class = caller.tier.as_str();
+        self.take(Purse { key: &key, class, windows: &windows, closed }, cost).await
     }
 
     /// Takes tokens of a caller without an account.
@@ -68,9 +82,12 @@ impl Gate {
         &self,
         from: IpAddr,
         cost: u32,
-    ) -> Result<Option<(Window, u32)>, Fault> {
-        let window = Window { limit: self.settings.anonymous_per_minute_per_address, seconds: MINUTE };
-        self.take(&format!("address:{}", address::meter_key(from)), cost, &[window], "anonymous", false).await
+        closed: bool,
+    ) -> Result<Option<Allowance>, Fault> {
+        let limit = self.settings.anonymous_per_minute_per_address;
+        let key = format!("address:{}", address::meter_key(from));
+        let windows = [Window { limit, seconds: MINUTE }];
+        self.take(Purse { key: &key, class: "anonymous", windows: &windows, closed }, cost).await
     }
 
     async fn take_guarded(&self, call: &Call) -> Result<(), Fault> {
@@ -88,7 +105,8 @@ impl Gate {
             meters.push((key, by_email.saturating_mul(EMAIL_FACTOR)));
         }
         for (key, limit) in meters {
-            self.take(&key, 1, &[Window { limit, seconds: MINUTE }], "guarded", true).await?;
+            let windows = [Window { limit, seconds: MINUTE }];
+            self.take(Purse { key: &key, class: "guarded", windows: &windows, closed: true }, 1).await?;
         }
         Ok(())
     }
@@ -104,7 +122,7 @@ impl Gate {
         if ours {
             return refused;
         }
-        self.take_by_address(from, 1).await.err().unwrap_or(refused)
+        self.take_by_address(from, 1, false).await.err().unwrap_or(refused)
     }
 
     /// Keyed, so that a dump of the meter's store does not tell who tried to log in.
@@ -116,18 +134,32 @@ impl Gate {
         format!("{GUARD}email:{}", HEXLOWER.encode(&mac.finalize().into_bytes()))
     }
 
-    async fn take(
-        &self,
-        key: &str,
-        cost: u32,
-        windows: &[Window],
-        tier: &'static str,
-        closed: bool,
-    ) -> Result<Option<(Window, u32)>, Fault> {
+    fn chunks(&self) -> Window {
+        Window { limit: self.settings.chunks_per_minute, seconds: MINUTE }
+    }
+
+    fn windows(&self, tier: Tier) -> Vec<Window> {
+        let of = |limit, seconds| Some(Window { limit, seconds }).filter(|window| window.limit > 0);
+        let (minute, day) = match tier {
+            Tier::Free => (of(100, MINUTE), of(1000, DAY)),
+            Tier::Pro => (of(1000, MINUTE), of(50_000, DAY)),
+            Tier::Team => (of(5000, MINUTE), None),
+            Tier::Enterprise => {
+                (of(self.settings.enterprise_per_minute, MINUTE), of(self.settings.enterprise_per_day, DAY))
+            }
+        };
+        minute.into_iter().chain(day).collect()
+    }
+
+    async fn take(&self, purse: Purse<'_>, cost: u32) -> Result<Option<Allowance>, Fault> {
+        let Purse { key, class, windows, closed } = purse;
         let now_ms = self.services.clock.now_ms();
         match self.services.meter.take(key, cost, windows, now_ms).await {
-            Ok(Taken::Granted { tightest }) => Ok(tightest),
-            Ok(Taken::Refused { window, retry_after_ms }) => Err(refused(tier, window, retry_after_ms)),
+            Ok(Taken::Granted { tightest }) => Ok(tightest.map(|left| Allowance::new(class, windows, left))),
+            Ok(Taken::Refused { left, retry_after_ms }) => {
+                let allowance = Allowance::new(class, windows, left);
+                Err(refused(class, left, retry_after_ms).headers(allowance.headers()))
+            }
             Err(error) if closed => Err(error.into()),
             // Reading goes on while the meter's store is away; changing and guessing do not.
             Err(error) => {
@@ -138,10 +170,10 @@ impl Gate {
     }
 }
 
-fn refused(tier: &'static str, window: Window, retry_after_ms: u64) -> Fault {
-    let Window { limit, seconds } = window;
+fn refused(class: &'static str, left: Left, retry_after_ms: u64) -> Fault {
+    let Window { limit, seconds } = left.window;
     Fault::new(ErrorReason::RateLimited, format!("{limit} tokens per {seconds} seconds are used up"))
-        .with("tier", tier)
+        .with("tier", class)
         .with("limit", limit)
         .with("window", format!("{seconds}s"))
         .retry_after(Duration::from_millis(retry_after_ms))

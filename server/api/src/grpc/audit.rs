@@ -9,12 +9,11 @@ use futures_util::{
 use tonic::{Request, Response, Status, async_trait};
 use veilcloud_domain::{
     audit::{
-        Audit,
+        Audit, MayRead, Published,
         model::{Line, Trail},
         verify,
     },
     page::PageArgs,
-    projects::ProjectAccess,
 };
 use veilcloud_proto::audit::v1::{self as pb, audit_service_server::AuditService};
 use veilcore::id::AccountId;
@@ -34,6 +33,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[async_trait]
 impl AuditService for Api {
     type ExportEventsStream = BoxStream<'static, Result<pb::ExportEventsResponse, Status>>;
+    type ExportAccountEventsStream = BoxStream<'static, Result<pb::ExportAccountEventsResponse, Status>>;
 
     async fn list_events(&self, request: Request<pb::ListEventsRequest>) -> Answer<pb::ListEventsResponse> {
         let (caller, access) = (caller(&request)?, access(&request)?);
@@ -41,7 +41,7 @@ impl AuditService for Api {
         let arguments = [request.project_id.as_str()];
         let list = self.list(&caller, "ListEvents", &arguments);
         let page = list.page::<u64>(&request.page_token, request.page_size)?;
-        let page = self.services.audit.events(&access, page).await.map_err(Fault::from)?;
+        let page = self.services.audit.events(&*access, page).await.map_err(Fault::from)?;
         Ok(Response::new(pb::ListEventsResponse {
             events: page.items.iter().map(convert::event).collect(),
             next_page_token: list.token(page.next),
@@ -51,10 +51,37 @@ impl AuditService for Api {
     async fn get_proof(&self, request: Request<pb::GetProofRequest>) -> Answer<pb::GetProofResponse> {
         let access = access(&request)?;
         let request = request.into_inner();
-        let proof = self.services.audit.proof(&access, request.index, request.log_size).await;
+        let proof = self.services.audit.proof(&*access, request.index, request.log_size).await;
         let proof = proof.map_err(Fault::from)?;
         let file = convert::proof_file(&proof);
         Ok(Response::new(pb::GetProofResponse { proof: Some(convert::proof(proof)), file }))
+    }
+
+    async fn list_account_events(
+        &self,
+        request: Request<pb::ListAccountEventsRequest>,
+    ) -> Answer<pb::ListAccountEventsResponse> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let list = self.list(&caller, "ListAccountEvents", &[]);
+        let page = list.page::<u64>(&request.page_token, request.page_size)?;
+        let page = self.services.audit.events(&*caller, page).await.map_err(Fault::from)?;
+        Ok(Response::new(pb::ListAccountEventsResponse {
+            events: page.items.iter().map(convert::event).collect(),
+            next_page_token: list.token(page.next),
+        }))
+    }
+
+    async fn get_account_proof(
+        &self,
+        request: Request<pb::GetAccountProofRequest>,
+    ) -> Answer<pb::GetAccountProofResponse> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let proof = self.services.audit.proof(&*caller, request.index, request.log_size).await;
+        let proof = proof.map_err(Fault::from)?;
+        let file = convert::proof_file(&proof);
+        Ok(Response::new(pb::GetAccountProofResponse { proof: Some(convert::proof(proof)), file }))
     }
 
     async fn verify_proof(
@@ -79,36 +106,43 @@ impl AuditService for Api {
     ) -> Answer<Self::ExportEventsStream> {
         let access = access(&request)?;
         let request = request.into_inner();
-        let array = match request.format.as_str() {
-            "" | "ndjson" => false,
-            "json" => true,
-            _ => return Err(Fault::field("format", "format", "must be ndjson or json").into()),
-        };
-        let export =
-            Export { audit: self.services.audit.clone(), access, array, next: Next::First(request.first) };
-        let mut response = Response::new(stream::unfold(export, Export::step).boxed());
-        let kind = if array { "application/json" } else { "application/x-ndjson" };
-        response.extensions_mut().insert(MediaType(kind));
-        Ok(response)
+        let data = |data| pb::ExportEventsResponse { data };
+        export(self.services.audit.clone(), access, &request.format, request.first, data)
+    }
+
+    async fn export_account_events(
+        &self,
+        request: Request<pb::ExportAccountEventsRequest>,
+    ) -> Answer<Self::ExportAccountEventsStream> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let data = |data| pb::ExportAccountEventsResponse { data };
+        export(self.services.audit.clone(), caller, &request.format, request.first, data)
     }
 
     async fn get_log(&self, request: Request<pb::GetLogRequest>) -> Answer<pb::GetLogResponse> {
         let access = access(&request)?;
-        let log = self.services.audit.describe(&access).await.map_err(Fault::from)?;
-        let (size, checkpoint) = log.published.map_or((0, Vec::new()), |p| (p.size, p.checkpoint.to_vec()));
-        Ok(Response::new(pb::GetLogResponse {
-            origin: log.origin,
-            keys: log.keys,
-            policy: log.policy,
-            checkpoint,
-            log_size: size,
-        }))
+        let log = self.services.audit.describe(&*access).await.map_err(Fault::from)?;
+        let (log_size, checkpoint) = shown(log.published);
+        let (origin, keys, policy) = (log.origin, log.keys, log.policy);
+        Ok(Response::new(pb::GetLogResponse { origin, keys, policy, checkpoint, log_size }))
+    }
+
+    async fn get_account_log(
+        &self,
+        request: Request<pb::GetAccountLogRequest>,
+    ) -> Answer<pb::GetAccountLogResponse> {
+        let caller = caller(&request)?;
+        let log = self.services.audit.describe(&*caller).await.map_err(Fault::from)?;
+        let (log_size, checkpoint) = shown(log.published);
+        let (origin, keys, policy) = (log.origin, log.keys, log.policy);
+        Ok(Response::new(pb::GetAccountLogResponse { origin, keys, policy, checkpoint, log_size }))
     }
 
     async fn get_log_file(&self, request: Request<pb::GetLogFileRequest>) -> Answer<pb::GetLogFileResponse> {
         let access = access(&request)?;
         let path = request.into_inner().path;
-        let file = self.services.audit.project_file(&access, &path).await.map_err(Fault::from)?;
+        let file = self.services.audit.log_file(&*access, &path).await.map_err(Fault::from)?;
         Ok(Response::new(pb::GetLogFileResponse { data: file.bytes.to_vec() }))
     }
 
@@ -118,7 +152,7 @@ impl AuditService for Api {
     ) -> Answer<pb::GetAccountLogFileResponse> {
         let caller = caller(&request)?;
         let path = request.into_inner().path;
-        let file = self.services.audit.account_file(&caller, &path).await.map_err(Fault::from)?;
+        let file = self.services.audit.log_file(&*caller, &path).await.map_err(Fault::from)?;
         Ok(Response::new(pb::GetAccountLogFileResponse { data: file.bytes.to_vec() }))
     }
 
@@ -159,10 +193,36 @@ fn event_of(origin: &str, index: u64, entry: &[u8]) -> Option<pb::Event> {
     Some(convert::event(&veilcloud_domain::audit::model::Event { index, line }))
 }
 
+/// Size and checkpoint that are shown; nothing before the first.
+fn shown(published: Option<Published>) -> (u64, Vec<u8>) {
+    published.map_or((0, Vec::new()), |p| (p.size, p.checkpoint.to_vec()))
+}
+
+/// The answer that gives all events of a log from `first` on.
+fn export<T: Send + 'static>(
+    audit: Arc<Audit>,
+    reader: Arc<dyn MayRead>,
+    format: &str,
+    first: u64,
+    data: impl Fn(Vec<u8>) -> T + Send + 'static,
+) -> Answer<BoxStream<'static, Result<T, Status>>> {
+    let array = match format {
+        "" | "ndjson" => false,
+        "json" => true,
+        _ => return Err(Fault::field("format", "format", "must be ndjson or json").into()),
+    };
+    let export = Export { audit, reader, array, next: Next::First(first) };
+    let pieces = stream::unfold(export, Export::step).map(move |piece| piece.map(&data));
+    let mut response = Response::new(pieces.boxed());
+    let kind = if array { "application/json" } else { "application/x-ndjson" };
+    response.extensions_mut().insert(MediaType(kind));
+    Ok(response)
+}
+
 /// An export under way: page after page, so that memory stays flat however long the log is.
 struct Export {
     audit: Arc<Audit>,
-    access: Arc<ProjectAccess>,
+    reader: Arc<dyn MayRead>,
     array: bool,
     next: Next,
 }
@@ -174,7 +234,7 @@ enum Next {
 }
 
 impl Export {
-    async fn step(mut self) -> Option<(Result<pb::ExportEventsResponse, Status>, Self)> {
+    async fn step(mut self) -> Option<(Result<Vec<u8>, Status>, Self)> {
         let after = match self.next {
             Next::First(first) => first.checked_sub(1),
             Next::After(index) => Some(index),
@@ -182,7 +242,7 @@ impl Export {
         };
         let begins = matches!(self.next, Next::First(_));
         let args = PageArgs { after, size: EXPORT_PAGE };
-        let page = match self.audit.events(&self.access, args).await {
+        let page = match self.audit.events(&*self.reader, args).await {
             Ok(page) => page,
             Err(error) => {
                 self.next = Next::Over;
@@ -209,6 +269,6 @@ impl Export {
         if self.array && matches!(self.next, Next::Over) {
             text.push_str("\n]\n");
         }
-        Some((Ok(pb::ExportEventsResponse { data: text.into_bytes() }), self))
+        Some((Ok(text.into_bytes()), self))
     }
 }

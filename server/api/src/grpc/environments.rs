@@ -98,8 +98,22 @@ impl EnvironmentService for Api {
         let access = access(&request)?;
         let request = request.into_inner();
         let name = name(&request.name)?;
-        let keyring =
+        let given =
             self.services.projects.keyring(&access, &name, request.epoch).await.map_err(Fault::from)?;
-        Ok(Response::new(pb::GetKeyringResponse { keyring: Some(convert::keyring_out(keyring)) }))
+        Ok(Response::new(pb::GetKeyringResponse {
+            keyring: Some(convert::keyring_out(given.keyring)),
+            author_id: given.seal.author.to_string(),
+            added: given.added,
+        }))
+    }
+
+    async fn add_keyring(&self, request: Request<pb::AddKeyringRequest>) -> Answer<pb::AddKeyringResponse> {
+        let access = access(&request)?;
+        let request = request.into_inner();
+        let (name, keyring) = (name(&request.name)?, convert::keyring(request.keyring)?);
+        let principal = convert::principal(&request.account_id, &request.api_key_id)?;
+        let added = self.services.projects.add_keyring(&access, &name, principal, keyring).await;
+        added.map_err(Fault::from)?;
+        Ok(Response::new(pb::AddKeyringResponse {}))
     }
 }

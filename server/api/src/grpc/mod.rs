@@ -1,11 +1,15 @@
 //! The gRPC services: translate, call one verb, translate back. No rule lives here; the gate has judged the caller.
 
+mod access;
+mod api_keys;
 mod audit;
 mod auth;
 mod environments;
 mod projects;
 mod server;
+mod shares;
 mod storage;
+mod teams;
 mod uploads;
 mod users;
 
@@ -16,6 +20,7 @@ use tonic::{Request, Status, service::Routes};
 use veilcloud_domain::{auth::Caller, projects::ProjectAccess};
 use veilcloud_proto::{
     audit as audit_pb, auth as auth_pb, common, projects as projects_pb, storage as storage_pb,
+    teams as teams_pb,
 };
 
 use crate::{Services, Settings, page_token::List, status::Fault};
@@ -32,13 +37,17 @@ pub fn routes(services: Arc<Services>, settings: Arc<Settings>) -> Router {
     let api = Arc::new(Api { services, settings });
     Routes::new(common::v1::server_service_server::ServerServiceServer::from_arc(api.clone()))
         .add_service(auth_pb::v1::auth_service_server::AuthServiceServer::from_arc(api.clone()))
+        .add_service(auth_pb::v1::access_service_server::AccessServiceServer::from_arc(api.clone()))
+        .add_service(auth_pb::v1::api_key_service_server::ApiKeyServiceServer::from_arc(api.clone()))
         .add_service(auth_pb::v1::user_service_server::UserServiceServer::from_arc(api.clone()))
         .add_service(projects_pb::v1::project_service_server::ProjectServiceServer::from_arc(api.clone()))
         .add_service(projects_pb::v1::environment_service_server::EnvironmentServiceServer::from_arc(
             api.clone(),
         ))
+        .add_service(projects_pb::v1::share_service_server::ShareServiceServer::from_arc(api.clone()))
         .add_service(storage_pb::v1::storage_service_server::StorageServiceServer::from_arc(api.clone()))
         .add_service(storage_pb::v1::upload_service_server::UploadServiceServer::from_arc(api.clone()))
+        .add_service(teams_pb::v1::team_service_server::TeamServiceServer::from_arc(api.clone()))
         .add_service(audit_pb::v1::audit_service_server::AuditServiceServer::from_arc(api))
         .prepare()
         .into_axum_router()

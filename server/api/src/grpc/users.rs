@@ -35,6 +35,14 @@ impl UserService for Api {
         self.services.auth.delete_account(&caller, &confirm).await.map_err(Fault::from)?;
         Ok(Response::new(pb::DeleteMeResponse {}))
     }
+
+    async fn find_user(&self, request: Request<pb::FindUserRequest>) -> Answer<pb::FindUserResponse> {
+        let caller = caller(&request)?;
+        let email = email("email", &request.into_inner().email)?;
+        let account = self.services.auth.find(&caller, &email).await.map_err(Fault::from)?;
+        let (account_id, display_name) = (account.id.to_string(), account.display_name);
+        Ok(Response::new(pb::FindUserResponse { account_id, display_name }))
+    }
 }
 
 impl Api {

@@ -2,6 +2,7 @@
 //! JSON or raw bytes. There is no second handler. What must never happen: a path segment decoded twice, a field that two
 //! places of one request disagree about.
 
+mod docs;
 mod log;
 mod openapi;
 mod query;
@@ -34,7 +35,6 @@ use crate::{
 const TARGET_LEN_MAX: usize = veilsign::proof::TARGET_LEN_MAX - 8;
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(Routes::compile);
-static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
 
 /// The REST door.
 #[derive(Clone)]
@@ -94,6 +94,9 @@ impl Rest {
         if let Some(answer) = self.own(&request) {
             return answer;
         }
+        if let Some(page) = self.documentation(&request) {
+            return page.await;
+        }
         if request.uri().path().starts_with(log::PREFIX) {
             return self.log_file(&request).await;
         }
@@ -118,7 +121,6 @@ impl Rest {
             "/health/ready" => {
                 (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"{\"status\":\"not ready\"}"))
             }
-            "/openapi.json" => (StatusCode::OK, OPENAPI.clone()),
             _ => return None,
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -140,8 +142,12 @@ fn found(request: &Request<Body>) -> Result<Hit<'static>, Refusal> {
     match ROUTES.find(request.method(), request.uri().path())? {
         Match::Found(hit) => Ok(hit),
         Match::OtherMethod(allow) => Err(other_method(&allow)),
-        Match::Nothing => Err(Fault::new(ErrorReason::MethodUnknown, "there is nothing at this path").into()),
+        Match::Nothing => Err(not_here()),
     }
+}
+
+fn not_here() -> Refusal {
+    Fault::new(ErrorReason::MethodUnknown, "there is nothing at this path").into()
 }
 
 fn other_method(allow: &str) -> Refusal {

@@ -10,6 +10,9 @@ use crate::{
     status::Fault,
 };
 
+/// Length of a UUID as it is written; a percent-encoded one is longer, and no word of a path is.
+const UUID_LEN: usize = 36;
+
 /// One HTTP binding of an RPC.
 pub struct Route {
     /// HTTP method.
@@ -37,7 +40,11 @@ pub enum BodyRule {
 
 enum Segment {
     Literal(String),
-    Variable(FieldDescriptor),
+    Variable {
+        field: FieldDescriptor,
+        /// The field is a UUID.
+        id: bool,
+    },
 }
 
 /// A route that a request matches, with its variables decoded.
@@ -75,7 +82,11 @@ impl Routes {
     /// What the request names.
     pub fn find(&self, http: &Method, path: &str) -> Result<Match<'_>, Fault> {
         let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
-        let here: Vec<&Route> = self.0.iter().filter(|route| route.fits(&parts)).collect();
+        let mut here: Vec<&Route> = self.0.iter().filter(|route| route.fits(&parts)).collect();
+        // A word where another route has an id: `/v1/audit/verify` is not the project "verify".
+        if here.iter().any(|route| route.takes(&parts)) {
+            here.retain(|route| route.takes(&parts));
+        }
         let Some(route) = here.iter().find(|route| route.http == *http) else {
             let allow: Vec<&str> = here.iter().map(|route| route.http.as_str()).collect();
             return Ok(if allow.is_empty() { Match::Nothing } else { Match::OtherMethod(allow.join(", ")) });
@@ -88,7 +99,7 @@ impl Route {
     /// Names of the path's variables.
     pub fn variable_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
-            Segment::Variable(field) => Some(field.name()),
+            Segment::Variable { field, .. } => Some(field.name()),
             Segment::Literal(_) => None,
         })
     }
@@ -97,14 +108,22 @@ impl Route {
         self.segments.len() == parts.len()
             && self.segments.iter().zip(parts).all(|(segment, part)| match segment {
                 Segment::Literal(literal) => literal == part,
-                Segment::Variable(_) => !part.is_empty(),
+                Segment::Variable { .. } => !part.is_empty(),
             })
+    }
+
+    /// Whether each part that stands for an id can be one.
+    fn takes(&self, parts: &[&str]) -> bool {
+        self.segments.iter().zip(parts).all(|(segment, part)| match segment {
+            Segment::Variable { id: true, .. } => part.len() >= UUID_LEN,
+            Segment::Variable { .. } | Segment::Literal(_) => true,
+        })
     }
 
     fn variables(&self, parts: &[&str]) -> Result<Vec<(FieldDescriptor, String)>, Fault> {
         let bound = self.segments.iter().zip(parts).filter_map(|(segment, part)| match segment {
             Segment::Literal(_) => None,
-            Segment::Variable(field) => Some((field, *part)),
+            Segment::Variable { field, .. } => Some((field, *part)),
         });
         bound
             .map(|(field, part)| {
@@ -169,7 +188,8 @@ fn segment(method: &MethodInfo, part: &str) -> Segment {
     };
     let field = method.input.get_field_by_name(name).expect("a path variable names a field");
     assert!(bindable(&field), "{name} cannot be bound by a path");
-    Segment::Variable(field)
+    let rules: pb::Rules = option(&field.options(), &RULES).unwrap_or_default();
+    Segment::Variable { id: rules.format() == pb::Format::Uuid, field }
 }
 
 fn raw(field: &FieldDescriptor) -> BodyRule {
@@ -232,6 +252,8 @@ mod tests {
             assert_eq!(found("GET", path), "404", "{path}");
         }
         assert_eq!(found("GET", "/v1/users/%6de"), "404");
+        assert_eq!(found("GET", "/v1/audit/verify"), "405 POST");
+        assert_eq!(found("GET", "/v1/audit/word"), "ListEvents project_id=word");
     }
 
     #[test]

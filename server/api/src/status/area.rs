@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use veilcloud_domain::{
-    audit::error::AuditError, auth::error::AuthError, name::NameInvalid, projects::error::ProjectsError,
-    storage::error::StorageError, store::StoreError,
+    audit::error::AuditError,
+    auth::{api_keys::error::ApiKeyError, error::AuthError},
+    name::NameInvalid,
+    projects::error::ProjectsError,
+    storage::error::StorageError,
+    store::StoreError,
+    teams::error::TeamsError,
 };
 use veilcloud_proto::common::v1::ErrorReason as R;
 
@@ -49,6 +54,8 @@ impl From<AuthError> for Fault {
             AuthError::Invalid => Self::new(R::CredentialInvalid, text),
             AuthError::Expired => Self::new(R::CredentialExpired, text),
             AuthError::Revoked => Self::new(R::CredentialRevoked, text),
+            AuthError::Two => Self::new(R::CredentialInvalid, text),
+            AuthError::Network => Self::new(R::PermissionDenied, text),
             AuthError::Proof => Self::new(R::ProofInvalid, text),
             AuthError::Stale { skew_ms, limit_ms } => {
                 Self::new(R::ProofStale, text).with("skew_ms", skew_ms).with("limit_ms", limit_ms)
@@ -67,11 +74,30 @@ impl From<AuthError> for Fault {
             AuthError::Confirmation => {
                 Self::field("confirm_email", "confirmation", "is not the account's e-mail")
             }
+            AuthError::OwnsTeams { teams } => Self::new(R::TeamHasMembers, text).with("teams", teams),
+            AuthError::UserUnknown => Self::new(R::UserUnknown, text),
             AuthError::Mask { field } => mask(&field),
             AuthError::DisplayName => {
                 Self::field("display_name", "format", "has at most 100 bytes and no control characters")
             }
             AuthError::Store(error) => error.into(),
+            error => Self::internal(format!("an error without a reason: {error}")),
+        }
+    }
+}
+
+impl From<ApiKeyError> for Fault {
+    fn from(error: ApiKeyError) -> Self {
+        let text = error.to_string();
+        match error {
+            ApiKeyError::Taken => Self::new(R::ApiKeyTaken, text),
+            ApiKeyError::Limit { limit } => Self::new(R::ApiKeyLimit, text).with("limit", limit),
+            ApiKeyError::Unknown => Self::new(R::ApiKeyUnknown, text),
+            ApiKeyError::Rotated { generation } => {
+                Self::new(R::ApiKeyRotated, text).with("generation", generation)
+            }
+            ApiKeyError::Scope { field, rule } => Self::field(field, "scope", rule),
+            ApiKeyError::Store(error) => error.into(),
             error => Self::internal(format!("an error without a reason: {error}")),
         }
     }
@@ -97,8 +123,43 @@ impl From<ProjectsError> for Fault {
             ProjectsError::EpochStale { current } => {
                 Self::new(R::EpochStale, text).with("current_epoch", current)
             }
+            ProjectsError::AccessList { check } => Self::new(R::AccessListInvalid, text).with("check", check),
+            ProjectsError::AccessListStale { current } => {
+                Self::new(R::AccessListStale, text).with("current_number", current)
+            }
+            ProjectsError::AccessListUnknown { number, current } => {
+                Self::new(R::AccessListUnknown, text).with("number", number).with("current_number", current)
+            }
+            ProjectsError::Permissions => Self::field("permissions", "format", text),
+            ProjectsError::ShareUnknown => Self::new(R::ShareUnknown, text),
+            ProjectsError::ShareLimit { limit } => Self::new(R::ShareLimit, text).with("limit", limit),
+            ProjectsError::KeyringExists => Self::new(R::KeyringExists, text),
             ProjectsError::Mask { field } => mask(&field),
             ProjectsError::Store(error) => error.into(),
+            error => Self::internal(format!("an error without a reason: {error}")),
+        }
+    }
+}
+
+impl From<TeamsError> for Fault {
+    fn from(error: TeamsError) -> Self {
+        let text = error.to_string();
+        match error {
+            TeamsError::Denied => Self::new(R::PermissionDenied, text),
+            TeamsError::Name(error) => error.into(),
+            TeamsError::NameTaken { .. } => Self::new(R::TeamNameTaken, text),
+            TeamsError::TeamLimit { limit } => Self::new(R::TeamLimit, text).with("limit", limit),
+            TeamsError::MemberLimit { limit } => Self::new(R::MemberLimit, text).with("limit", limit),
+            TeamsError::AccountUnknown => Self::new(R::UserUnknown, text),
+            TeamsError::MemberExists => Self::new(R::MemberExists, text),
+            TeamsError::MemberUnknown => Self::new(R::MemberUnknown, text),
+            TeamsError::OwnerStays => Self::new(R::TeamOwnerStays, text),
+            TeamsError::RoleRefused => Self::field("role", "format", "must be admin or member"),
+            TeamsError::Threshold { limit } => {
+                Self::field("threshold", "max_value", format!("must be at most {limit}"))
+            }
+            TeamsError::Mask { field } => mask(&field),
+            TeamsError::Store(error) => error.into(),
             error => Self::internal(format!("an error without a reason: {error}")),
         }
     }
@@ -126,6 +187,9 @@ impl From<StorageError> for Fault {
             }
             StorageError::EpochStale { current } => {
                 Self::new(R::EpochStale, text).with("current_epoch", current)
+            }
+            StorageError::RotationDue { current } => {
+                Self::new(R::RotationDue, text).with("current_epoch", current)
             }
             StorageError::Seal { check } => Self::new(R::SealInvalid, text).with("check", check),
             StorageError::DigestMismatch => Self::new(R::DigestMismatch, text),

@@ -8,9 +8,10 @@ mod reason;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use http::HeaderMap;
 pub use problem::problem;
 pub use reason::{row, word};
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 use veilcloud_proto::common::v1::ErrorReason;
 
@@ -36,6 +37,7 @@ struct Facts {
     fields: Vec<(String, String)>,
     quota: Option<String>,
     retry_after: Option<Duration>,
+    headers: HeaderMap,
     cause: Option<Cause>,
 }
 
@@ -62,6 +64,7 @@ impl Fault {
             fields: Vec::new(),
             quota: None,
             retry_after: None,
+            headers: HeaderMap::new(),
             cause: None,
         }))
     }
@@ -114,6 +117,12 @@ impl Fault {
         self
     }
 
+    /// Headers that go with it, on gRPC and on REST.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.0.headers = headers;
+        self
+    }
+
     /// Another code than the reason's own.
     pub fn code(mut self, code: Code) -> Self {
         self.0.code = code;
@@ -155,7 +164,9 @@ impl Fault {
         if let Some(after) = facts.retry_after {
             details.set_retry_info(Some(after));
         }
-        let mut status = Status::with_error_details(facts.code, cut(facts.message, MESSAGE_LEN_MAX), details);
+        let message = cut(facts.message, MESSAGE_LEN_MAX);
+        let headers = MetadataMap::from_headers(facts.headers);
+        let mut status = Status::with_error_details_and_metadata(facts.code, message, details, headers);
         if let Some(cause) = facts.cause {
             status.set_source(Arc::new(cause));
         }

@@ -8,11 +8,12 @@ use tonic_types::StatusExt;
 use veilcloud_proto::common::v1::ErrorReason;
 
 use super::{reason_of, row, word};
+use crate::gate::ALLOWANCE_HEADERS;
 
 /// Content type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// What a missing or wrong credential is answered with (RFC 9110, 11.6.1).
-const CHALLENGE: &str = "Veil realm=\"veilcloud\"";
+const CHALLENGE: &str = "Veil realm=\"veilcloud\", Bearer realm=\"veilcloud\"";
 
 /// The answer for a failed REST request. `http` overrides the reason's own status (405).
 pub fn problem(status: &Status, trace_id: &str, http: Option<StatusCode>) -> Response<Body> {
@@ -47,6 +48,11 @@ pub fn problem(status: &Status, trace_id: &str, http: Option<StatusCode>) -> Res
     if let Some(after) = retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    for name in ALLOWANCE_HEADERS {
+        if let Some(value) = status.metadata().as_ref().get(&name) {
+            headers.insert(name, value.clone());
+        }
     }
     if code == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));

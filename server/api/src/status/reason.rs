@@ -62,6 +62,12 @@ pub fn row(reason: ErrorReason) -> Row {
         R::EnvironmentExists => (Code::AlreadyExists, 409, "The environment exists"),
         R::EnvironmentLimit => (Code::ResourceExhausted, 409, "Too many environments"),
         R::NameInvalid => (Code::InvalidArgument, 400, "The name is not valid"),
+        R::AccessListInvalid => (Code::InvalidArgument, 400, "The access list is not valid"),
+        R::AccessListStale => (Code::Aborted, 409, "There is a newer access list"),
+        R::AccessListUnknown => (Code::NotFound, 404, "There is no such access list"),
+        R::ShareUnknown => (Code::NotFound, 404, "The project is not shared with this team"),
+        R::ShareLimit => (Code::ResourceExhausted, 409, "Too many shares"),
+        R::KeyringExists => (Code::AlreadyExists, 409, "The key was wrapped before"),
 
         R::BlobNotFound => (Code::NotFound, 404, "The environment holds no version"),
         R::VersionNotFound => (Code::NotFound, 404, "There is no such version"),
@@ -78,6 +84,7 @@ pub fn row(reason: ErrorReason) -> Row {
         R::RangeNotSatisfiable => (Code::OutOfRange, 416, "The range lies outside the blob"),
         R::KeyringInvalid => (Code::InvalidArgument, 400, "The keyring is not valid"),
         R::UploadLimit => (Code::ResourceExhausted, 409, "Too many unfinished uploads"),
+        R::RotationDue => (Code::FailedPrecondition, 409, "The key has to be rotated"),
 
         R::LogUnavailable => (Code::Unavailable, 503, "The log could not take the event yet"),
         R::LogIndexUnknown => (Code::NotFound, 404, "The log holds no such leaf"),
@@ -86,7 +93,21 @@ pub fn row(reason: ErrorReason) -> Row {
         R::LogProofInvalid => (Code::InvalidArgument, 422, "The proof does not hold"),
         R::LogPolicyInvalid => (Code::InvalidArgument, 400, "The policy is not well formed"),
         R::LogTokenInvalid => (Code::Unauthenticated, 401, "The token is not good for this log"),
+        R::TeamNameTaken => (Code::AlreadyExists, 409, "The team name is taken"),
+        R::TeamLimit => (Code::ResourceExhausted, 409, "Too many teams"),
+        R::MemberLimit => (Code::ResourceExhausted, 409, "Too many members"),
+        R::MemberExists => (Code::AlreadyExists, 409, "The account is a member already"),
+        R::MemberUnknown => (Code::NotFound, 404, "The account is not a member"),
+        R::TeamOwnerStays => (Code::FailedPrecondition, 409, "The owner stays in the team"),
+        R::TeamHasMembers => (Code::FailedPrecondition, 409, "The account owns a team with others in it"),
+        R::UserUnknown => (Code::NotFound, 404, "There is no such account"),
+
         R::AccountKeyUnknown => (Code::NotFound, 404, "The directory has no such keys"),
+
+        R::ApiKeyLimit => (Code::ResourceExhausted, 409, "Too many API keys"),
+        R::ApiKeyUnknown => (Code::NotFound, 404, "There is no such API key"),
+        R::ApiKeyTaken => (Code::AlreadyExists, 409, "The key id is taken"),
+        R::ApiKeyRotated => (Code::Aborted, 409, "The key was rotated in between"),
     };
     Row { code, http, title }
 }

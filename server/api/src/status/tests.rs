@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use veilcloud_domain::{
     audit::error::AuditError,
-    auth::error::AuthError,
+    auth::{api_keys::error::ApiKeyError, error::AuthError},
     name::NameInvalid,
     projects::error::ProjectsError,
     storage::{
@@ -10,6 +10,7 @@ use veilcloud_domain::{
         model::{Digest, Etag},
     },
     store::StoreError,
+    teams::error::TeamsError,
 };
 use veilcloud_proto::POOL;
 
@@ -30,12 +31,17 @@ fn stores() -> Vec<StoreError> {
 
 /// Every variant of every area's errors.
 fn area_faults() -> Vec<Fault> {
-    use {AuditError as L, AuthError as A, ProjectsError as P, StorageError as S};
+    use {
+        ApiKeyError as K, AuditError as L, AuthError as A, ProjectsError as P, StorageError as S,
+        TeamsError as T,
+    };
     let auth = [
         A::Missing,
         A::Invalid,
         A::Expired,
         A::Revoked,
+        A::Two,
+        A::Network,
         A::Proof,
         A::Stale { skew_ms: 61_000, limit_ms: 60_000 },
         A::Replayed,
@@ -50,6 +56,8 @@ fn area_faults() -> Vec<Fault> {
         A::Bundle,
         A::Message,
         A::Confirmation,
+        A::OwnsTeams { teams: 1 },
+        A::UserUnknown,
         A::Mask { field: text() },
         A::DisplayName,
     ];
@@ -64,6 +72,13 @@ fn area_faults() -> Vec<Fault> {
         P::VersionNotFound { version: 2, current: 1 },
         P::Keyring { check: text() },
         P::EpochStale { current: 1 },
+        P::AccessList { check: text() },
+        P::AccessListStale { current: 1 },
+        P::AccessListUnknown { number: 2, current: 1 },
+        P::Permissions,
+        P::ShareUnknown,
+        P::ShareLimit { limit: 1 },
+        P::KeyringExists,
         P::Mask { field: text() },
     ];
     let storage = [
@@ -75,6 +90,7 @@ fn area_faults() -> Vec<Fault> {
         S::EtagMismatch { current: None },
         S::EtagMismatch { current: Some(Etag::of(7, Digest([1; 32]))) },
         S::EpochStale { current: 1 },
+        S::RotationDue { current: 1 },
         S::Seal { check: text() },
         S::DigestMismatch,
         S::Stanza { check: text() },
@@ -85,6 +101,27 @@ fn area_faults() -> Vec<Fault> {
         S::UploadIncomplete { missing_count: 1, first_missing: 0 },
         S::Chunk { check: text() },
         S::Range { length: 1 },
+    ];
+    let teams = [
+        T::Denied,
+        T::Name(NameInvalid),
+        T::NameTaken { name: text() },
+        T::TeamLimit { limit: 1 },
+        T::MemberLimit { limit: 1 },
+        T::AccountUnknown,
+        T::MemberExists,
+        T::MemberUnknown,
+        T::OwnerStays,
+        T::RoleRefused,
+        T::Threshold { limit: 1 },
+        T::Mask { field: text() },
+    ];
+    let keys = [
+        K::Taken,
+        K::Limit { limit: 1 },
+        K::Unknown,
+        K::Rotated { generation: 2 },
+        K::Scope { field: "scope.permissions", rule: "names at least one" },
     ];
     let audit = [
         L::Projects(P::Denied),
@@ -99,11 +136,15 @@ fn area_faults() -> Vec<Fault> {
     let mut all: Vec<Fault> = auth.into_iter().map(Fault::from).collect();
     all.extend(projects.into_iter().map(Fault::from));
     all.extend(storage.into_iter().map(Fault::from));
+    all.extend(teams.into_iter().map(Fault::from));
+    all.extend(keys.into_iter().map(Fault::from));
     all.extend(audit.into_iter().map(Fault::from));
     all.extend(stores().into_iter().map(|e| Fault::from(L::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(AuthError::Store(e))));
+    all.extend(stores().into_iter().map(|e| Fault::from(ApiKeyError::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(ProjectsError::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(StorageError::Store(e))));
+    all.extend(stores().into_iter().map(|e| Fault::from(TeamsError::Store(e))));
     all
 }
 

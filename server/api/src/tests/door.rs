@@ -26,11 +26,13 @@ async fn health_says_when_the_server_is_ready() {
 async fn reflection_lists_our_services() {
     let port = Port::new();
     // ServerReflectionRequest { list_services: "" }
-    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    let answer = port.raw(path, HeaderMap::new(), frame(b"\x3a\x00")).await;
-    assert_eq!(answer.status.code(), Code::Ok);
-    let listed = String::from_utf8_lossy(&answer.messages[0]).into_owned();
-    assert!(listed.contains("veilcloud.storage.v1.StorageService"), "{listed}");
+    for version in ["v1", "v1alpha"] {
+        let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+        let answer = port.raw(&path, HeaderMap::new(), frame(b"\x3a\x00")).await;
+        assert_eq!(answer.status.code(), Code::Ok, "{version}");
+        let listed = String::from_utf8_lossy(&answer.messages[0]).into_owned();
+        assert!(listed.contains("veilcloud.storage.v1.StorageService"), "{listed}");
+    }
 }
 
 #[tokio::test]
@@ -108,10 +110,17 @@ async fn only_listed_origins_may_call_from_a_browser() {
     let headers = ("access-control-request-headers", "veil-cap,veil-pop,veil-seal,if-match");
     let preflight = open.rest(None, "OPTIONS /v1/storage/p/e", &[origin, wish, headers], b"").await;
     assert_eq!(preflight.status, StatusCode::OK);
+    assert_eq!(
+        (preflight.header("x-frame-options"), preflight.header("x-content-type-options")),
+        ("DENY", "nosniff")
+    );
     assert_eq!(preflight.header("access-control-allow-origin"), origin.1);
     assert!(preflight.header("access-control-allow-headers").contains("veil-pop"));
     let reply = open.rest(None, "GET /v1/server", &[origin], b"").await;
-    assert!(reply.header("access-control-expose-headers").contains("grpc-status-details-bin"));
+    for name in ["grpc-status", "grpc-message", "grpc-status-details-bin", "veil-log-index", "etag"] {
+        let exposed = reply.header("access-control-expose-headers");
+        assert!(exposed.split(',').any(|known| known == name), "{name} is not among {exposed}");
+    }
     let stranger = open.rest(None, "GET /v1/server", &[("origin", "https://evil.example")], b"").await;
     assert_eq!(stranger.header("access-control-allow-origin"), "");
     let closed = Port::new().rest(None, "GET /v1/server", &[origin], b"").await;
@@ -124,6 +133,28 @@ async fn the_document_is_served() {
     let reply = port.rest(None, "GET /openapi.json", &[], b"").await;
     assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, "application/json"));
     assert_eq!(reply.json(), crate::openapi());
+}
+
+#[tokio::test]
+async fn the_documentation_is_served_with_a_policy_of_its_own_and_paid_for() {
+    let port = Port::with(Settings { anonymous_per_minute_per_address: 6, ..settings() });
+    let page = port.rest(None, "GET /docs", &[], b"").await;
+    assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    let script = port.rest(None, "GET /docs/swagger-ui-bundle.js", &[], b"").await;
+    assert!(script.status == StatusCode::OK && script.body.len() > 100_000);
+    let tag = script.header("etag").to_owned();
+    let same = port.rest(None, "GET /docs/swagger-ui-bundle.js", &[("if-none-match", &tag)], b"").await;
+    assert_eq!((same.status, same.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    let reason = port.rest(None, "GET /docs/errors/ETAG_MISMATCH", &[], b"").await;
+    assert!(String::from_utf8_lossy(&reason.body).contains("What to do"));
+    let nothing = port.rest(None, "GET /docs/../v1/server", &[], b"").await;
+    assert_eq!((nothing.status, nothing.reason().as_str()), (StatusCode::NOT_FOUND, "METHOD_UNKNOWN"));
+    let other = port.rest(None, "POST /docs", &[], b"").await;
+    assert_eq!((other.status, other.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"));
+    assert_eq!(port.rest(None, "GET /docs", &[], b"").await.reason(), "RATE_LIMITED");
 }
 
 struct Panics;

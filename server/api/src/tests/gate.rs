@@ -19,7 +19,7 @@ async fn a_caller_with_a_proof_is_answered() {
     let project = answer.message::<projects::GetProjectResponse>().project.unwrap();
     assert_eq!((project.project_id, project.name.as_str()), (id, "app"));
     assert_eq!(answer.headers["veil-trace-id"].len(), 32);
-    assert_eq!(answer.headers["veil-rate-limit"], "100");
+    assert_eq!(answer.headers["ratelimit-limit"], "100");
 }
 
 #[tokio::test]

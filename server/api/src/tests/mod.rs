@@ -1,11 +1,16 @@
 //! The whole public port, in process: real domain, ports in memory, people with real keys.
 
+mod api_keys;
 mod blobs;
 mod door;
 mod gate;
 mod pressure;
+mod reasons;
 mod repeats;
 mod rest;
+mod shares;
+mod teams;
+mod tiers;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -109,7 +114,9 @@ impl Port {
     ) -> Self {
         let services = Services {
             auth: world.auth.clone(),
+            api_keys: world.api_keys.clone(),
             projects: world.projects.clone(),
+            teams: world.teams.clone(),
             storage: world.storage.clone(),
             audit: world.audit.clone(),
             meter,

@@ -188,9 +188,9 @@ async fn a_message_of_many_fields_is_refused_before_it_is_decoded() {
 }
 
 /// Gives the account another tier; its session stays as it is.
-async fn set_tier(port: &Port, person: &Person, tier: Tier) {
+pub async fn set_tier(port: &Port, person: &Person, tier: Tier) {
     let directory = &port.world.ports.directory;
-    let id = person.caller(&port.world).await.session;
+    let id = person.caller(&port.world).await.session().unwrap();
     let account = directory.account(person.account).await.unwrap().unwrap();
     let line = Line {
         trail: Trail::Account(person.account),
@@ -200,6 +200,7 @@ async fn set_tier(port: &Port, person: &Person, tier: Tier) {
         environment: None,
         version: 0,
         digest: None,
+        key: None,
         by_number: false,
     };
     directory.delete_account(person.account, vec![line.clone()]).await.unwrap();

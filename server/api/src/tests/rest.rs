@@ -38,8 +38,13 @@ async fn json_goes_both_ways() {
     );
     let gone = port.rest(Some(&ada), &format!("DELETE /v1/projects/{id}"), &[], b"").await;
     assert_eq!((gone.status, &gone.body[..]), (StatusCode::OK, &b"{}"[..]));
-    let events = port.get(&ada, &format!("/v1/audit/{id}")).await;
-    assert_eq!(events.reason(), "PERMISSION_DENIED");
+    // What is left of it is its log, for the owner it had.
+    let events = port.get(&ada, &format!("/v1/audit/{id}")).await.json();
+    let events = events["events"].as_array().unwrap();
+    assert_eq!(events.last().unwrap()["kind"], "project.delete");
+    let bob = port.world.person("bob@example.org").await;
+    let hidden = port.get(&bob, &format!("/v1/audit/{id}")).await;
+    assert_eq!(hidden.reason(), "PERMISSION_DENIED");
     let server = port.rest(None, "GET /v1/server", &[], b"").await;
     assert_eq!(server.json()["limits"]["chunkBytes"], "983280");
 }

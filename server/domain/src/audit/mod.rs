@@ -23,7 +23,7 @@ pub use file::LogFile;
 pub use pool::{FAILED_ROUNDS_MAX, NOTED_MAX, READ_DELAY, WAITERS_MAX};
 pub use reader::{LogReader, PUBLISH_WAIT, Proof, Published, TILES_MAX};
 pub use reads::Reads;
-pub use service::{Audit, LogDescription};
+pub use service::{Audit, LogDescription, MayRead};
 pub use token::LogTokenKey;
 pub use veilchain::key::VerifierKey;
 pub use veilchain::policy::Policy;

@@ -7,7 +7,7 @@ use sha2::Sha256;
 use veilchain::entry::Entry;
 use veilcore::{
     canon::{DecodeError, Reader},
-    id::{AccountId, EnvironmentId, ProjectId},
+    id::{AccountId, ApiKeyId, EnvironmentId, ProjectId},
 };
 use zeroize::Zeroizing;
 
@@ -178,6 +178,38 @@ kinds! {
     KeyRevoke = 52 "key.revoke",
     /// From here on this key signs the logs too; in the directory.
     LogKey = 60 "log.key",
+    /// From here on this key signs capabilities too; in the directory.
+    IssuerKey = 61 "access.issuer_key",
+    /// A team was created.
+    TeamCreate = 70 "team.create",
+    /// A team was changed.
+    TeamUpdate = 71 "team.update",
+    /// A team was deleted.
+    TeamDelete = 72 "team.delete",
+    /// Somebody joined a team.
+    MemberAdd = 73 "team.member_add",
+    /// A member has another role.
+    MemberUpdate = 74 "team.member_update",
+    /// Somebody left a team, or was removed.
+    MemberRemove = 75 "team.member_remove",
+    /// A project was shared with a team, or the share was changed.
+    Share = 80 "access.share",
+    /// A share ended.
+    Unshare = 81 "access.unshare",
+    /// A project has a new access list.
+    AccessList = 82 "access.list",
+    /// An environment's key was wrapped to one more principal.
+    KeyringAdd = 83 "key.add",
+    /// An API key was created.
+    ApiKeyCreate = 90 "access.key_create",
+    /// An API key has a new secret.
+    ApiKeyRotate = 91 "access.key_rotate",
+    /// An API key was revoked.
+    ApiKeyRevoke = 92 "access.key_revoke",
+    /// A narrower capability was issued.
+    CapabilityIssue = 93 "access.issue",
+    /// Capabilities were revoked.
+    CapabilityRevoke = 94 "access.revoke",
 }
 
 /// One line, before the store gives it its place.
@@ -189,6 +221,8 @@ pub struct Line {
     pub kind: Kind,
     /// Who did it.
     pub actor: AccountId,
+    /// The API key that they did it with; `None` for a session.
+    pub key: Option<ApiKeyId>,
     /// When.
     pub at_ms: u64,
     /// Environment it concerns.
@@ -206,6 +240,9 @@ impl Line {
     pub fn entry(&self) -> Vec<u8> {
         let mut actor = [0; 32];
         actor[..16].copy_from_slice(self.actor.as_bytes());
+        if let Some(key) = self.key {
+            actor[16..].copy_from_slice(key.as_bytes());
+        }
         let entry = Entry {
             kind: self.kind.number(),
             log: self.trail.id(),
@@ -228,16 +265,15 @@ impl Line {
         if entry.log != trail.id() {
             return Err(DecodeError::Value { field: "log" });
         }
-        let (actor, rest) = entry.actor.split_at(16);
-        if rest != [0; 16] {
-            return Err(DecodeError::Value { field: "actor" });
-        }
-        let mut id = [0; 16];
-        id.copy_from_slice(actor);
+        let (mut actor, mut key) = ([0; 16], [0; 16]);
+        actor.copy_from_slice(&entry.actor[..16]);
+        key.copy_from_slice(&entry.actor[16..]);
         Ok(Self {
             trail,
             kind: Kind::from_number(entry.kind).ok_or(DecodeError::Value { field: "kind" })?,
-            actor: AccountId::from_bytes(id),
+            actor: AccountId::from_bytes(actor),
+            // No key has the id of zeros: the service refuses it.
+            key: Some(key).filter(|key| *key != [0; 16]).map(ApiKeyId::from_bytes),
             at_ms: entry.at_ms,
             environment: entry.subject.map(EnvironmentId::from_bytes),
             version: entry.number.unwrap_or(0),
@@ -265,6 +301,7 @@ impl Line {
             environment: (flags & 1 != 0).then(|| EnvironmentId::from_bytes(environment)),
             version,
             digest: (flags & 2 != 0).then_some(digest),
+            key: None,
             by_number: false,
         })
     }

@@ -8,11 +8,17 @@ use veilchain::hash::Hash;
 use super::model::{Event, Line, Trail};
 use crate::store::StoreError;
 
+/// Most lines that are recorded in one call.
+pub const RECORD_MAX: usize = 4_096;
+
 /// Lines that are committed and that no log has taken yet.
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Writes a line that belongs to no change (a read) and gives its index; durable when it returns.
     async fn record(&self, line: Line) -> Result<u64, StoreError>;
+    /// Writes lines that belong to no change, at most [`RECORD_MAX`], all or none; gives their indexes in the same order.
+    /// Lines of one trail follow each other in the order given. Durable when it returns; more lines are refused.
+    async fn record_all(&self, lines: Vec<Line>) -> Result<Vec<u64>, StoreError>;
     /// At most `limit` lines of a trail from index `first`, dense and oldest first, each with its MAC checked: a row that
     /// was edited, moved or stands after a gap is [`StoreError::Damaged`].
     async fn pending(&self, trail: Trail, first: u64, limit: usize) -> Result<Vec<Event>, StoreError>;
@@ -34,6 +40,8 @@ pub struct LogState {
     pub published: Option<Bytes>,
     /// When the checkpoint was signed, in milliseconds since the Unix epoch.
     pub signed_at_ms: u64,
+    /// Hashes of the perfect subtrees, largest first, as they were committed with the head; empty when they are not known.
+    pub edge: Vec<Hash>,
 }
 
 /// Hashes that complete at one tile level, appended to that level's stream. Level 0 holds leaf hashes, level 1 one hash
@@ -78,6 +86,8 @@ pub struct SignedHead {
     pub publish: bool,
     /// When it was signed.
     pub signed_at_ms: u64,
+    /// Hashes of the perfect subtrees, largest first; empty when they are not known.
+    pub edge: Vec<Hash>,
 }
 
 /// Names a staged batch to the store that staged it.

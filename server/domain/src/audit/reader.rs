@@ -25,6 +25,8 @@ use crate::{
 
 /// Tiles that are kept in memory, each at most 8 KiB.
 pub const TILES_MAX: usize = 4_096;
+/// Proven entries that are kept in memory, each about 120 bytes.
+pub const ENTRIES_MAX: usize = 16_384;
 /// Longest wait for the witnesses to see a leaf that is asked for.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 /// Pause between two looks whether they have.
@@ -62,12 +64,14 @@ pub struct Proof {
 pub struct LogReader {
     store: Arc<dyn LogStore>,
     tiles: Cache<(Trail, u8, u64), Arc<Vec<Hash>>>,
+    /// Entries that were proven, by leaf: a leaf never changes, and each proof is checked with what is taken from here.
+    entries: Cache<(Trail, u64), Bytes>,
 }
 
 impl LogReader {
     /// A reader over this store.
     pub fn new(store: Arc<dyn LogStore>) -> Self {
-        Self { store, tiles: Cache::new(TILES_MAX) }
+        Self { store, tiles: Cache::new(TILES_MAX), entries: Cache::new(ENTRIES_MAX) }
     }
 
     /// The newest checkpoint that is shown; `None` before the first.
@@ -140,12 +144,21 @@ impl LogReader {
     /// more than there are: no such proof). Waits at most [`PUBLISH_WAIT`] for the witnesses.
     pub async fn prove(&self, log: Trail, index: u64, seen: u64) -> Result<Proof, AuditError> {
         let head = self.covering(log, index).await?;
-        let entry = self.bundle_part(log, index, index + 1).await?.swap_remove(0);
+        let known = self.entries.get(&(log, index));
+        let is_known = known.is_some();
+        let entry = match known {
+            Some(entry) => entry,
+            None => self.bundle_part(log, index, index + 1).await?.swap_remove(0),
+        };
         let inclusion = self.hashes_of(log, Plan::inclusion(index, head.size)).await?;
         let held = verify_inclusion(index, head.size, &leaf_hash(&entry), &inclusion, &head.root);
         if let Err(error) = held {
             self.forget(log);
             return Err(damaged(log, &format!("leaf {index} cannot be proven: {error}")).into());
+        }
+        if !is_known {
+            // A copy: what came from the store is a part of its whole block.
+            self.entries.insert((log, index), Bytes::copy_from_slice(&entry));
         }
         let consistency = self.consistency(log, seen, &head).await?;
         Ok(Proof { index, entry, inclusion, checkpoint: head.checkpoint, consistency })
@@ -211,6 +224,7 @@ impl LogReader {
     /// What does not fit a signed root is not kept.
     fn forget(&self, log: Trail) {
         self.tiles.retain(|(trail, _, _), _| *trail != log);
+        self.entries.retain(|(trail, _), _| *trail != log);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use veilcore::id::AccountId;
-use veilsign::capability::Actions;
+use veilsign::capability::{Actions, Resource};
 
 use super::{
     error::AuditError,
@@ -18,7 +18,7 @@ use crate::{
     auth::{Caller, port::Directory},
     clock::Clock,
     page::{Page, PageArgs},
-    projects::ProjectAccess,
+    projects::{ProjectAccess, error::ProjectsError},
 };
 
 /// What a caller is told of a log.
@@ -32,6 +32,29 @@ pub struct LogDescription {
     pub policy: String,
     /// What is shown now.
     pub published: Option<Published>,
+}
+
+/// Whose right it is to read a log: a project's, or the account's own.
+pub trait MayRead: Send + Sync {
+    /// The log, if the right reaches it.
+    fn log(&self) -> Result<Trail, AuditError>;
+}
+
+impl MayRead for ProjectAccess {
+    fn log(&self) -> Result<Trail, AuditError> {
+        self.check_whole(Actions::AUDIT_READ)?;
+        Ok(Trail::Project(self.project()))
+    }
+}
+
+/// The account's own log, and no other account's: there is no way to name one.
+impl MayRead for Caller {
+    fn log(&self) -> Result<Trail, AuditError> {
+        match self.allows(Actions::AUDIT_READ, &Resource::account()) {
+            true => Ok(Trail::Account(self.account)),
+            false => Err(ProjectsError::Denied.into()),
+        }
+    }
 }
 
 /// The logs' readers.
@@ -60,18 +83,18 @@ impl Audit {
         Self { reader, log, directory, keys, tokens, clock, witness_policy }
     }
 
-    /// The project's events, oldest first; the page key is the index of the last one given.
+    /// A log's events, oldest first; the page key is the index of the last one given.
     pub async fn events(
         &self,
-        access: &ProjectAccess,
+        reader: &dyn MayRead,
         page: PageArgs<u64>,
     ) -> Result<Page<Event, u64>, AuditError> {
-        Ok(self.reader.events(project(access)?, page).await?)
+        Ok(self.reader.events(reader.log()?, page).await?)
     }
 
-    /// Proves one event of a project, and that the tree of `seen` leaves is the beginning.
-    pub async fn proof(&self, access: &ProjectAccess, index: u64, seen: u64) -> Result<Proof, AuditError> {
-        self.reader.prove(project(access)?, index, seen).await
+    /// Proves one event of a log, and that the tree of `seen` leaves is the beginning.
+    pub async fn proof(&self, reader: &dyn MayRead, index: u64, seen: u64) -> Result<Proof, AuditError> {
+        self.reader.prove(reader.log()?, index, seen).await
     }
 
     /// Proves the event of a version that the caller was just shown, or has just written: the right to the version is the
@@ -96,9 +119,9 @@ impl Audit {
         }
     }
 
-    /// What the project's log is called, who signs it, what it shows now.
-    pub async fn describe(&self, access: &ProjectAccess) -> Result<LogDescription, AuditError> {
-        let log = project(access)?;
+    /// What a log is called, who signs it, what it shows now.
+    pub async fn describe(&self, reader: &dyn MayRead) -> Result<LogDescription, AuditError> {
+        let log = reader.log()?;
         let keys: Vec<String> = self.keys.verifiers(log).iter().map(|key| key.encode()).collect();
         let logs = keys.iter().map(|key| format!("log {key}\n")).collect::<String>();
         Ok(LogDescription {
@@ -109,14 +132,9 @@ impl Audit {
         })
     }
 
-    /// A file of the project's log.
-    pub async fn project_file(&self, access: &ProjectAccess, path: &str) -> Result<LogFile, AuditError> {
-        self.reader.file(project(access)?, path).await
-    }
-
-    /// A file of the caller's own account log.
-    pub async fn account_file(&self, caller: &Caller, path: &str) -> Result<LogFile, AuditError> {
-        self.reader.file(Trail::Account(caller.account), path).await
+    /// A file of a log.
+    pub async fn log_file(&self, reader: &dyn MayRead, path: &str) -> Result<LogFile, AuditError> {
+        self.reader.file(reader.log()?, path).await
     }
 
     /// A file of the directory log. It is public: random ids and commitments.
@@ -134,7 +152,7 @@ impl Audit {
 
     /// A bearer token for the project's log, its path and its end. 0 seconds mean an hour.
     pub fn token(&self, access: &ProjectAccess, ttl_s: u32) -> Result<(String, String, u64), AuditError> {
-        let log = project(access)?;
+        let log = access.log()?;
         let ttl_s = if ttl_s == 0 { TTL_S_DEFAULT } else { ttl_s.min(TTL_S_MAX) };
         let expires_at_ms = self.clock.now_ms().saturating_add(u64::from(ttl_s) * 1000);
         let path = format!("/log/{}/", self.keys.origin(log));
@@ -168,9 +186,4 @@ impl Audit {
         let (log, file) = rest.split_at(at);
         Some((log.parse().ok()?, &file[1..]))
     }
-}
-
-fn project(access: &ProjectAccess) -> Result<Trail, AuditError> {
-    access.check_whole(Actions::AUDIT_READ)?;
-    Ok(Trail::Project(access.project()))
 }

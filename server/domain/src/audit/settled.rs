@@ -5,6 +5,8 @@
 //! A failure after the port's own success means that the change happened and its entry is still on the way. Whoever sends
 //! the same again finds it done.
 
+mod api_keys;
+mod teams;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +14,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use veilcore::id::{AccountId, EnvironmentId, ProjectId, SessionId};
+use veilcore::id::{AccountId, EnvironmentId, ProjectId, SessionId, TeamId};
+use veilsign::capability::Actions;
+use veilvault::access::Principal;
 
 use super::{
     log::Log,
@@ -20,14 +24,15 @@ use super::{
 };
 use crate::{
     auth::{
-        model::{Account, Email, Ending, NewCredentials, Rotation, Session, Standing},
+        model::{Account, Deletion, Email, Ending, NewCredentials, Rotation, Session, Standing},
         port::Directory,
     },
     name::Name,
     page::{Page, PageArgs},
     projects::{
+        access::{AccessChange, AccessRefusal, AccessState, KeyringPart, KeyringRefusal, Rights, Share},
         model::{Environment, Keyring, Project},
-        port::{Catalog, Keyrings, Written},
+        port::{Catalog, Grants, Keyrings, Written},
     },
     storage::{
         model::{Digest, Etag, Precondition, Version},
@@ -113,11 +118,14 @@ impl Directory for Settled<dyn Directory> {
         Ok(replaced)
     }
 
-    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError> {
-        let trails = all(&lines);
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<Deletion, StoreError> {
+        let mut trails = all(&lines);
         self.log.check()?;
         let deleted = self.port.delete_account(id, lines).await?;
-        self.settle(deleted, trails).await?;
+        if let Deletion::Done { told } = &deleted {
+            trails.extend(told.iter().copied().map(Trail::Account));
+            self.settle(true, trails).await?;
+        }
         Ok(deleted)
     }
 
@@ -212,6 +220,10 @@ impl Catalog for Settled<dyn Catalog> {
         Ok(deleted)
     }
 
+    async fn last_owner(&self, id: ProjectId) -> Result<Option<AccountId>, StoreError> {
+        self.port.last_owner(id).await
+    }
+
     async fn create_environment(
         &self,
         environment: Environment,
@@ -248,6 +260,54 @@ impl Catalog for Settled<dyn Catalog> {
 }
 
 #[async_trait]
+impl Grants for Settled<dyn Grants> {
+    async fn rights(&self, project: ProjectId, account: AccountId) -> Result<Option<Rights>, StoreError> {
+        self.port.rights(project, account).await
+    }
+
+    async fn shared_with(
+        &self,
+        account: AccountId,
+        only: Option<&Name>,
+        page: PageArgs<ProjectId>,
+    ) -> Result<Page<(Project, Actions), ProjectId>, StoreError> {
+        self.port.shared_with(account, only, page).await
+    }
+
+    async fn shares(
+        &self,
+        project: ProjectId,
+        page: PageArgs<TeamId>,
+    ) -> Result<Page<Share, TeamId>, StoreError> {
+        self.port.shares(project, page).await
+    }
+
+    async fn share(&self, project: ProjectId, team: TeamId) -> Result<Option<Share>, StoreError> {
+        self.port.share(project, team).await
+    }
+
+    async fn access(&self, project: ProjectId) -> Result<Option<AccessState>, StoreError> {
+        self.port.access(project).await
+    }
+
+    async fn access_list(&self, project: ProjectId, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.port.access_list(project, number).await
+    }
+
+    async fn change_access(
+        &self,
+        change: AccessChange,
+        lines: Vec<Line>,
+    ) -> Result<Result<(), AccessRefusal>, StoreError> {
+        let trails = all(&lines);
+        self.log.check()?;
+        let changed = self.port.change_access(change, lines).await?;
+        self.settle(changed.is_ok(), trails).await?;
+        Ok(changed)
+    }
+}
+
+#[async_trait]
 impl Keyrings for Settled<dyn Keyrings> {
     async fn keyring(&self, environment: EnvironmentId, epoch: u32) -> Result<Option<Keyring>, StoreError> {
         self.port.keyring(environment, epoch).await
@@ -258,12 +318,33 @@ impl Keyrings for Settled<dyn Keyrings> {
         environment: EnvironmentId,
         keyring: Keyring,
         line: Line,
-    ) -> Result<Option<Result<(), u32>>, StoreError> {
+    ) -> Result<Result<(), KeyringRefusal>, StoreError> {
         let trails = one(&line);
         self.log.check()?;
         let rotated = self.port.rotate(environment, keyring, line).await?;
-        self.settle(rotated == Some(Ok(())), trails).await?;
+        self.settle(rotated.is_ok(), trails).await?;
         Ok(rotated)
+    }
+
+    async fn part(
+        &self,
+        environment: EnvironmentId,
+        epoch: u32,
+        principal: Principal,
+    ) -> Result<Option<Keyring>, StoreError> {
+        self.port.part(environment, epoch, principal).await
+    }
+
+    async fn add_part(
+        &self,
+        part: KeyringPart,
+        line: Line,
+    ) -> Result<Result<(), KeyringRefusal>, StoreError> {
+        let trails = one(&line);
+        self.log.check()?;
+        let added = self.port.add_part(part, line).await?;
+        self.settle(added.is_ok(), trails).await?;
+        Ok(added)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::store::StoreError;
 
 /// Binary levels between two tile levels.
 const TILE_HEIGHT: u8 = 8;
+/// Highest tile level of a tree of the largest size.
+const TILE_LEVEL_MAX: u8 = 7;
 
 /// A size and the root over that many leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +69,15 @@ impl Tail {
             return Ok((Self { range: CompactRange::new(), at: Mark::EMPTY, signer }, 0));
         };
         check_signed(&signer, log, &state)?;
-        let range = edge(store, log, &state).await?;
-        check_last_entries(store, log, state.size).await?;
+        let (first, leaves) = last_leaves(store, log, state.size).await?;
+        let range = match kept(&state) {
+            Some(range) => {
+                check_kept(store, log, &range, &leaves).await?;
+                range
+            }
+            None => edge(store, log, &state).await?,
+        };
+        check_last_entries(store, log, first, &leaves).await?;
         Ok((Self { range, at: Mark { size: state.size, root: state.root }, signer }, state.signed_at_ms))
     }
 
@@ -146,16 +155,63 @@ async fn edge(store: &dyn LogStore, log: Trail, state: &LogState) -> Result<Comp
     if same { Ok(range) } else { Err(damaged(log, "the hashes of its edge do not give its root")) }
 }
 
-/// The entries of the last bundle hash to its leaf hashes: a store that lost the newest writes is noticed before it is
-/// built upon.
-async fn check_last_entries(store: &dyn LogStore, log: Trail, size: u64) -> Result<(), StoreError> {
-    let Some(last) = size.checked_sub(1) else { return Ok(()) };
+/// The edge that was committed with the head, if it gives the head's root.
+fn kept(state: &LogState) -> Option<CompactRange> {
+    let range = CompactRange::from_edge(state.size, &state.edge).ok()?;
+    (range.root() == state.root).then_some(range)
+}
+
+/// Holds an edge that is right against the newest hashes of the store, one or a tile of each level: a store that lost them
+/// is noticed before it is built upon.
+async fn check_kept(
+    store: &dyn LogStore,
+    log: Trail,
+    range: &CompactRange,
+    leaves: &[Hash],
+) -> Result<(), StoreError> {
+    let (size, edge) = (range.size(), range.edge());
+    let mut same = leaves.len() == usize::from(TILE_WIDTH) || {
+        let mut last = CompactRange::new();
+        leaves.iter().for_each(|leaf| last.push(*leaf));
+        edge.ends_with(last.edge())
+    };
+    for level in 1..=TILE_LEVEL_MAX {
+        let bit = u32::from(level * TILE_HEIGHT);
+        let len = size >> bit;
+        // The last hash of a level is on the edge when it has no left sibling to go with.
+        if len % 2 == 1 {
+            let at = (len >> 1).count_ones() as usize;
+            let found = store.hashes(log, level, len - 1, 1).await?;
+            same &= edge.get(at..=at) == Some(&found);
+        }
+    }
+    if same { Ok(()) } else { Err(damaged(log, "the hashes of its edge do not give its root")) }
+}
+
+/// First leaf of the last bundle, and the hashes of its leaves.
+async fn last_leaves(store: &dyn LogStore, log: Trail, size: u64) -> Result<(u64, Vec<Hash>), StoreError> {
+    let Some(last) = size.checked_sub(1) else { return Ok((0, Vec::new())) };
     let first = last - last % u64::from(TILE_WIDTH);
     let count = u16::try_from(size - first).unwrap_or(TILE_WIDTH);
+    let leaves = store.hashes(log, 0, first, count).await?;
+    let all = leaves.len() == usize::from(count);
+    if all { Ok((first, leaves)) } else { Err(damaged(log, "hashes of its last leaves are missing")) }
+}
+
+/// The entries of the last bundle hash to its leaf hashes: a store that lost the newest writes is noticed before it is
+/// built upon.
+async fn check_last_entries(
+    store: &dyn LogStore,
+    log: Trail,
+    first: u64,
+    leaves: &[Hash],
+) -> Result<(), StoreError> {
+    if leaves.is_empty() {
+        return Ok(());
+    }
+    let count = u16::try_from(leaves.len()).unwrap_or(TILE_WIDTH);
     let entries = store.entries(log, first, count).await?;
-    let hashes = store.hashes(log, 0, first, count).await?;
-    let same = entries.len() == usize::from(count)
-        && hashes.len() == entries.len()
-        && entries.iter().zip(&hashes).all(|(entry, hash)| leaf_hash(entry) == *hash);
+    let same = entries.len() == leaves.len()
+        && entries.iter().zip(leaves).all(|(entry, hash)| leaf_hash(entry) == *hash);
     if same { Ok(()) } else { Err(damaged(log, "its last entries do not hash to its leaves")) }
 }

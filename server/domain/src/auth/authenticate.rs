@@ -9,7 +9,11 @@ use veilsign::{
     proof::{self, PROOF_LEN_MAX, ProofError, WINDOW_MS},
 };
 
-use super::{Auth, Caller, error::AuthError};
+use super::{
+    Auth, Caller,
+    caller::{Authority, SessionAuthority, Spend},
+    error::AuthError,
+};
 
 impl Auth {
     /// The caller of a request to `target` whose body hashes to `body_hash`.
@@ -36,14 +40,16 @@ impl Auth {
         let standing = standing
             .filter(|s| s.live && s.revocation_epoch == verified.revocation_epoch())
             .ok_or(AuthError::Revoked)?;
+        let session = SessionAuthority {
+            session: verified.session(),
+            logged_in_at_ms: standing.logged_in_at_ms,
+            spend: Spend { nullifier, until_ms: now_ms.saturating_add(nullifier::REMEMBER_MS) },
+            verified: verified.clone(),
+        };
         Ok(Caller {
             account: verified.account(),
-            session: verified.session(),
             tier: standing.tier,
-            logged_in_at_ms: standing.logged_in_at_ms,
-            nullifier,
-            proof_expires_ms: now_ms.saturating_add(nullifier::REMEMBER_MS),
-            verified,
+            authority: Authority::Session(Arc::new(session)),
         })
     }
 

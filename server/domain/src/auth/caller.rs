@@ -1,14 +1,15 @@
-//! Who makes a request, as the gate established it. Only [`super::Auth::authenticate`] makes one.
+//! Who makes a request, as the gate established it. Only [`super::Auth::authenticate`] and
+//! [`super::api_keys::ApiKeys::authenticate`] make one.
 
 use std::sync::Arc;
 
-use veilcore::id::{AccountId, SessionId};
+use veilcore::id::{AccountId, ApiKeyId, SessionId};
 use veilsign::{
     capability::{Actions, Resource, Verified},
     nullifier::Nullifier,
 };
 
-use super::model::Tier;
+use super::{api_keys::model::Scope, model::Tier};
 
 /// How long after a login the session may change the password or delete the account, in milliseconds.
 pub const FRESH_LOGIN_MS: u64 = 5 * 60 * 1000;
@@ -18,44 +19,102 @@ pub const FRESH_LOGIN_MS: u64 = 5 * 60 * 1000;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
-    /// The session.
-    pub session: SessionId,
     /// The account's rate tier now.
     pub tier: Tier,
-    /// When the person logged in.
+    pub(super) authority: Authority,
+}
+
+/// By what the caller acts for the account.
+#[derive(Clone)]
+pub(super) enum Authority {
+    /// A session's capability, with a proof that is good once.
+    Session(Arc<SessionAuthority>),
+    /// An API key.
+    Key(Arc<KeyAuthority>),
+}
+
+pub(super) struct SessionAuthority {
+    pub session: SessionId,
     pub logged_in_at_ms: u64,
-    pub(super) verified: Arc<Verified>,
-    pub(super) nullifier: Nullifier,
-    pub(super) proof_expires_ms: u64,
+    pub verified: Arc<Verified>,
+    pub spend: Spend,
+}
+
+pub(super) struct KeyAuthority {
+    id: ApiKeyId,
+    actions: Actions,
+    places: Vec<Resource>,
+}
+
+/// What the gate spends, so that a request's proof is good once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spend {
+    /// The proof's nullifier.
+    pub nullifier: Nullifier,
+    /// Until when it must be remembered.
+    pub until_ms: u64,
 }
 
 impl Caller {
-    /// What the gate spends, so that the request's proof is good once.
-    pub fn nullifier(&self) -> Nullifier {
-        self.nullifier
+    /// The caller of a request with an API key.
+    pub(super) fn by_key(account: AccountId, tier: Tier, id: ApiKeyId, scope: &Scope) -> Self {
+        let key = KeyAuthority { id, actions: scope.actions, places: scope.places() };
+        Self { account, tier, authority: Authority::Key(Arc::new(key)) }
     }
 
-    /// Until when the nullifier must be remembered.
-    pub fn proof_expires_ms(&self) -> u64 {
-        self.proof_expires_ms
+    /// The session, if it is one.
+    pub fn session(&self) -> Option<SessionId> {
+        match &self.authority {
+            Authority::Session(session) => Some(session.session),
+            Authority::Key(_) => None,
+        }
     }
 
-    /// Whether the capability allows these actions at this place. Says nothing about who owns the place.
+    /// The API key, if it is one.
+    pub fn api_key(&self) -> Option<ApiKeyId> {
+        match &self.authority {
+            Authority::Session(_) => None,
+            Authority::Key(key) => Some(key.id),
+        }
+    }
+
+    /// What is spent with this request; a bearer has nothing that is good once.
+    pub fn spend(&self) -> Option<Spend> {
+        match &self.authority {
+            Authority::Session(session) => Some(session.spend),
+            Authority::Key(_) => None,
+        }
+    }
+
+    /// Whether the credential allows these actions at this place. Says nothing about who owns the place.
     pub fn allows(&self, actions: Actions, resource: &Resource) -> bool {
-        self.verified.allows(actions, resource)
+        match &self.authority {
+            Authority::Session(session) => session.verified.allows(actions, resource),
+            Authority::Key(key) => {
+                key.actions.contains(actions) && key.places.iter().any(|place| place.covers(resource))
+            }
+        }
     }
 
-    /// Whether the capability allows these actions at this place or at some place inside it.
+    /// Whether the credential allows these actions at this place or at some place inside it.
     pub(crate) fn allows_inside(&self, actions: Actions, resource: &Resource) -> bool {
         let inside = |place: &Resource| place.covers(resource) || resource.covers(place);
-        let grants = self.verified.grants().iter();
-        grants
-            .filter(|grant| !grant.is_conditional())
-            .any(|grant| grant.actions.contains(actions) && inside(&grant.resource))
+        match &self.authority {
+            Authority::Session(session) => {
+                let grants = session.verified.grants().iter();
+                grants
+                    .filter(|grant| !grant.is_conditional())
+                    .any(|grant| grant.actions.contains(actions) && inside(&grant.resource))
+            }
+            Authority::Key(key) => key.actions.contains(actions) && key.places.iter().any(inside),
+        }
     }
 
-    /// Whether the person logged in within the last five minutes.
+    /// Whether the person logged in within the last five minutes. A key is no login.
     pub fn is_fresh(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.logged_in_at_ms) <= FRESH_LOGIN_MS
+        match &self.authority {
+            Authority::Session(session) => now_ms.saturating_sub(session.logged_in_at_ms) <= FRESH_LOGIN_MS,
+            Authority::Key(_) => false,
+        }
     }
 }

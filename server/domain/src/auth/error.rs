@@ -18,6 +18,12 @@ pub enum AuthError {
     /// The session ended.
     #[error("the session was ended")]
     Revoked,
+    /// Two credentials came along.
+    #[error("a request has a session's capability and proof, or an API key, not both")]
+    Two,
+    /// The API key is not for this address.
+    #[error("this API key is not for the address it was used from")]
+    Network,
     /// The proof does not match the request.
     #[error("the proof of possession does not match this request")]
     Proof,
@@ -65,6 +71,15 @@ pub enum AuthError {
     /// The e-mail typed as confirmation is not the account's.
     #[error("the confirmation is not the account's e-mail")]
     Confirmation,
+    /// The account owns teams with others in them.
+    #[error("the account owns {teams} teams with other members: delete them, or remove the members, first")]
+    OwnsTeams {
+        /// How many.
+        teams: u32,
+    },
+    /// Nobody has this e-mail.
+    #[error("there is no account with this e-mail")]
+    UserUnknown,
     /// A field of an update is unknown.
     #[error("update_mask names {field}, which cannot be changed")]
     Mask {

@@ -1,6 +1,7 @@
 //! Accounts and sessions: who somebody is, and what proves it.
 
 mod account;
+pub mod api_keys;
 mod authenticate;
 mod caller;
 pub mod error;
@@ -8,17 +9,19 @@ mod login;
 mod logout;
 pub mod model;
 mod password;
+pub mod permissions;
 pub mod port;
 mod recover;
 mod refresh;
 mod register;
 mod secrets;
 mod service;
+pub mod sliding;
 #[cfg(test)]
 mod tests;
 mod verified;
 
-pub use caller::{Caller, FRESH_LOGIN_MS};
+pub use caller::{Caller, FRESH_LOGIN_MS, Spend};
 pub use login::{LoginProof, Opened};
 pub use recover::{RecoveryOffer, RecoveryProof};
 pub use register::Registration;

@@ -59,7 +59,7 @@ pub enum Tier {
     Pro,
     /// 5,000 tokens a minute.
     Team,
-    /// No bound of ours.
+    /// What the operator sets; nothing set is no bound.
     Enterprise,
 }
 
@@ -188,6 +188,27 @@ pub enum Ending {
     All,
     /// All of the account but this one.
     AllBut(SessionId),
+}
+
+/// What became of the deletion of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Done {
+        /// Owners of the teams that it was in; each was told in their trail.
+        told: Vec<AccountId>,
+    },
+    /// There is no such account.
+    Unknown,
+    /// It owns this many teams in which somebody else is.
+    OwnsTeams(u32),
+}
+
+impl Deletion {
+    /// Whether the account is gone now.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
 }
 
 /// What became of a refresh token.

@@ -33,7 +33,7 @@ impl Auth {
         let record = server_registration_finish(&upload).map_err(message)?;
         let record_hash = sha256(&self.known(caller.account).await?.record);
         let new = NewCredentials { record, password_wrap, recovery: None };
-        let ending = Ending::AllBut(caller.session);
+        let ending = Ending::AllBut(caller.session().ok_or(AuthError::NotFresh)?);
         let lines = vec![self.line(Kind::PasswordChange, caller.account)];
         let replaced =
             self.directory.replace_credentials(caller.account, record_hash, new, ending, lines).await?;

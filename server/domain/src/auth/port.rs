@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use veilcore::id::{AccountId, AttemptId, SessionId};
 use veilsign::nullifier::Nullifier;
 
-use super::model::{Account, Attempt, Email, Ending, NewCredentials, Rotation, Session, Standing};
+use super::model::{Account, Attempt, Deletion, Email, Ending, NewCredentials, Rotation, Session, Standing};
 use crate::{audit::model::Line, store::StoreError};
 
 /// People and their sessions.
@@ -37,9 +37,11 @@ pub trait Directory: Send + Sync {
         ending: Ending,
         lines: Vec<Line>,
     ) -> Result<bool, StoreError>;
-    /// Deletes the account, its sessions, projects, environments, versions and uploads, with its audit lines. Bytes go
-    /// with the next sweep.
-    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError>;
+    /// Deletes the account, its sessions, projects, environments, versions, uploads and the teams in which it is alone,
+    /// and takes it out of the others, with its audit lines. The owner of each team that it was in gets a line, too:
+    /// [`crate::teams::model::left`] at the time of the first line. Nothing changes while the account owns a team with
+    /// somebody else in it. Bytes go with the next sweep.
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<Deletion, StoreError>;
     /// Opens a session, if there is such an account and its record hashes to `record_hash` (SHA-256), which the login was
     /// proven against; otherwise `false`. Of the account's live sessions at most `limit` stay, this one among them: the
     /// oldest end, each with a line of the kind [`crate::audit::model::Kind::SessionEnd`] besides.
@@ -89,18 +91,29 @@ pub struct Window {
     pub seconds: u32,
 }
 
+/// What is left of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// The window.
+    pub window: Window,
+    /// Tokens that can be taken now.
+    pub left: u32,
+    /// When every token is back, if none is taken meanwhile.
+    pub reset_after_ms: u64,
+}
+
 /// What the meter says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// The tokens were taken.
     Granted {
         /// The window with the fewest tokens left; `None` without windows.
-        tightest: Option<(Window, u32)>,
+        tightest: Option<Left>,
     },
     /// A window has too few tokens; none were taken.
     Refused {
-        /// The window that refused.
-        window: Window,
+        /// The window that refused, with what is left of it: less than was asked for.
+        left: Left,
         /// When to try again.
         retry_after_ms: u64,
     },
@@ -109,7 +122,7 @@ pub enum Taken {
 /// How the keys of guarded windows begin: those that bound guesses of a secret.
 pub const GUARD: &str = "guard:";
 
-/// Takes tokens from a caller's tier.
+/// Takes tokens from a caller's tier. In no span of a window's length are more taken than its limit.
 #[async_trait]
 pub trait Meter: Send + Sync {
     /// Takes `cost` tokens from every window of `key`, or from none. A bounded store may forget windows when it is full,

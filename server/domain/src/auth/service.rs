@@ -170,6 +170,7 @@ impl Auth {
             environment: None,
             version: 0,
             digest: None,
+            key: None,
             by_number: false,
         }
     }

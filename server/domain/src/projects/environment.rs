@@ -119,6 +119,7 @@ impl Projects {
             head: None,
             created_at_ms: self.clock.now_ms(),
             cloned_from,
+            rotation_due: false,
         };
         let created = environment.clone();
         match self.catalog.create_environment(environment, new.keyring, ENVIRONMENTS_MAX, line).await? {
@@ -126,6 +127,7 @@ impl Projects {
             Written::Taken => Err(ProjectsError::EnvironmentExists { name: created.name.to_string() }),
             Written::Limit => Err(ProjectsError::EnvironmentLimit { limit: ENVIRONMENTS_MAX }),
             Written::Gone => Err(ProjectsError::Denied),
+            Written::Stale(current) => Err(ProjectsError::AccessListStale { current }),
         }
     }
 }

@@ -62,6 +62,41 @@ pub enum ProjectsError {
         /// The current epoch.
         current: u32,
     },
+    /// The access list is wrong.
+    #[error("the access list is refused: {check}")]
+    AccessList {
+        /// Which check failed.
+        check: String,
+    },
+    /// The access list is not the newest, or does not follow it.
+    #[error("the project's newest access list has number {current}")]
+    AccessListStale {
+        /// Its number.
+        current: u64,
+    },
+    /// There is no such access list.
+    #[error("there is no access list {number}, the newest is {current}")]
+    AccessListUnknown {
+        /// What was asked for.
+        number: u64,
+        /// The newest.
+        current: u64,
+    },
+    /// The permissions are none that can be shared.
+    #[error("a share gives project:read, project:write, project:delete, project:share or audit:read")]
+    Permissions,
+    /// The project is not shared with the team.
+    #[error("the project is not shared with this team")]
+    ShareUnknown,
+    /// The project has too many shares.
+    #[error("a project is shared with at most {limit} teams")]
+    ShareLimit {
+        /// The limit.
+        limit: u32,
+    },
+    /// The keys open the epoch already.
+    #[error("the key of this epoch was wrapped for these keys before")]
+    KeyringExists,
     /// A field of an update is unknown.
     #[error("update_mask names {field}, which cannot be changed")]
     Mask {

@@ -1,4 +1,4 @@
-//! Keyrings: read one, start the next epoch with one. The server cannot open a keyring; it checks that the file is an
+//! Keyrings: start the next epoch with one, and what is checked of each. The server cannot open a keyring; it checks that the file is an
 //! age file of bounded size and that the author sealed it for this environment and epoch.
 
 use veilcore::id::EnvironmentId;
@@ -10,6 +10,7 @@ use veilvault::{
 
 use super::{
     ProjectAccess, Projects,
+    access::KeyringRefusal,
     environment::not_found,
     error::ProjectsError,
     model::{Environment, KEYRING_FILE_MAX, Keyring},
@@ -37,39 +38,29 @@ impl Projects {
         self.check_keyring(access, environment.id, next, &keyring).await?;
         let line = self.line_at(access, Kind::KeyRotate, environment.id);
         let line = Line { version: u64::from(next), ..line };
-        match self.keyrings.rotate(environment.id, keyring, line).await? {
-            None => Err(not_found(name)),
-            Some(Err(current)) => Err(stale(current)),
-            Some(Ok(())) => self.environment_for(access, Actions::PROJECT_WRITE, name).await,
-        }
+        let rotated = self.keyrings.rotate(environment.id, keyring, line).await?;
+        rotated.map_err(|refusal| refused(refusal, name))?;
+        self.environment_for(access, Actions::PROJECT_WRITE, name).await
     }
 
-    /// The keyring of an epoch; 0 means the current one.
-    pub async fn keyring(
+    /// The keyring of an epoch that everybody of its list finds themselves in.
+    pub(super) async fn whole_keyring(
         &self,
-        access: &ProjectAccess,
-        name: &Name,
+        environment: &Environment,
         epoch: u32,
     ) -> Result<Keyring, ProjectsError> {
-        let environment = self.environment_for(access, Actions::PROJECT_READ, name).await?;
-        let epoch = if epoch == 0 { environment.epoch } else { epoch };
-        if epoch > environment.epoch {
-            return Err(ProjectsError::EpochStale { current: environment.epoch });
-        }
         let keyring = self.keyrings.keyring(environment.id, epoch).await?;
-        keyring.ok_or_else(|| {
-            let cause = format!("no keyring of epoch {epoch} of environment {}", environment.id);
-            StoreError::Damaged { store: "keyrings", cause }.into()
-        })
+        keyring.ok_or_else(|| damaged(environment.id, epoch, "is not there"))
     }
 
+    /// Whether the keyring is one for this epoch, sealed by the caller.
     pub(super) async fn check_keyring(
         &self,
         access: &ProjectAccess,
         environment: EnvironmentId,
         epoch: u32,
         keyring: &Keyring,
-    ) -> Result<(), ProjectsError> {
+    ) -> Result<KeyringSeal, ProjectsError> {
         let refused = |check: &str| ProjectsError::Keyring { check: check.to_owned() };
         if keyring.epoch != epoch {
             return Err(refused("epoch"));
@@ -82,9 +73,23 @@ impl Projects {
         let author_key = self.author_key(author).await?;
         let project = access.project();
         let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
-        KeyringSeal::check(&keyring.seal, &keyring.file, &expected).map_err(|e| refused(seal_check(&e)))?;
-        Ok(())
+        KeyringSeal::check(&keyring.seal, &keyring.file, &expected).map_err(|e| refused(seal_check(&e)))
     }
+}
+
+/// A store's refusal in the caller's words.
+pub(super) fn refused(refusal: KeyringRefusal, name: &Name) -> ProjectsError {
+    match refusal {
+        KeyringRefusal::Gone => not_found(name),
+        KeyringRefusal::Epoch(current) => ProjectsError::EpochStale { current },
+        KeyringRefusal::List(current) => ProjectsError::AccessListStale { current },
+        KeyringRefusal::Exists => ProjectsError::KeyringExists,
+    }
+}
+
+pub(super) fn damaged(environment: EnvironmentId, epoch: u32, what: &str) -> ProjectsError {
+    let cause = format!("the keyring of epoch {epoch} of environment {environment} {what}");
+    StoreError::Damaged { store: "keyrings", cause }.into()
 }
 
 /// The word for the check that an age file failed, for a machine to read.

@@ -43,6 +43,8 @@ pub struct Environment {
     pub created_at_ms: u64,
     /// Where its content came from.
     pub cloned_from: Option<Origin>,
+    /// Somebody who could open the current epoch was removed since: nothing may be sealed to it. Kept by the catalog.
+    pub rotation_due: bool,
 }
 
 /// Where a clone came from.
@@ -63,4 +65,6 @@ pub struct Keyring {
     pub file: Vec<u8>,
     /// The author's keyring seal.
     pub seal: Vec<u8>,
+    /// Number of the access list whose members it is made for; 0 while the project has none.
+    pub access_list: u64,
 }

@@ -1,9 +1,14 @@
 //! What projects and environments need from outside.
 
 use async_trait::async_trait;
-use veilcore::id::{AccountId, EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, EnvironmentId, ProjectId, TeamId};
+use veilsign::capability::Actions;
+use veilvault::access::Principal;
 
-use super::model::{Environment, Keyring, Project};
+use super::{
+    access::{AccessChange, AccessRefusal, AccessState, KeyringPart, KeyringRefusal, Rights, Share},
+    model::{Environment, Keyring, Project},
+};
 use crate::{
     audit::model::Line,
     name::Name,
@@ -22,6 +27,8 @@ pub enum Written {
     Limit,
     /// What it belongs to is gone.
     Gone,
+    /// The keyring is made for another access list than the newest, which is this one.
+    Stale(u64),
 }
 
 /// Projects and environments.
@@ -41,8 +48,12 @@ pub trait Catalog: Send + Sync {
     /// Renames a project.
     async fn rename_project(&self, id: ProjectId, name: Name, line: Line) -> Result<Written, StoreError>;
     /// Deletes a project with everything in it. Bytes go with the next sweep. `false` when there is none.
+    /// It is remembered whose it was, until that account is gone, too.
     async fn delete_project(&self, id: ProjectId, line: Line) -> Result<bool, StoreError>;
-    /// Creates an environment with its first keyring, unless name or id is taken or the project has `limit` of them.
+    /// Whose a deleted project was; `None` when it is there, never was, or the account is gone.
+    async fn last_owner(&self, id: ProjectId) -> Result<Option<AccountId>, StoreError>;
+    /// Creates an environment with its first keyring, unless name or id is taken, the project has `limit` of them, or the
+    /// keyring is made for another access list than the newest.
     async fn create_environment(
         &self,
         environment: Environment,
@@ -62,17 +73,64 @@ pub trait Catalog: Send + Sync {
     async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<bool, StoreError>;
 }
 
-/// Keyrings, one per environment and epoch, never changed.
+/// Who may do what in projects: shares, access lists and the rights that follow from them.
+///
+/// An account may do in a project: everything, if it owns it; otherwise what its entries of the newest list give, each as
+/// far as the share with the entry's team gives it now, and only while it is a member of that team.
+#[async_trait]
+pub trait Grants: Send + Sync {
+    /// What the account may do in the project now. `None` when that is nothing, and when there is no such project.
+    async fn rights(&self, project: ProjectId, account: AccountId) -> Result<Option<Rights>, StoreError>;
+    /// Projects of others that the account may read, by id, with what it may do there; with `only`, those of this name.
+    async fn shared_with(
+        &self,
+        account: AccountId,
+        only: Option<&Name>,
+        page: PageArgs<ProjectId>,
+    ) -> Result<Page<(Project, Actions), ProjectId>, StoreError>;
+    /// Shares of a project by team.
+    async fn shares(
+        &self,
+        project: ProjectId,
+        page: PageArgs<TeamId>,
+    ) -> Result<Page<Share, TeamId>, StoreError>;
+    /// The share of a project with a team.
+    async fn share(&self, project: ProjectId, team: TeamId) -> Result<Option<Share>, StoreError>;
+    /// Where the project's access lists stand; `None` when there is no such project.
+    async fn access(&self, project: ProjectId) -> Result<Option<AccessState>, StoreError>;
+    /// An access list by number.
+    async fn access_list(&self, project: ProjectId, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Puts the next list in force with what happens to the shares and the audit lines, in one transaction, if
+    /// [`AccessChange::judge`] allows it. When it takes something from somebody, its number becomes the floor.
+    async fn change_access(
+        &self,
+        change: AccessChange,
+        lines: Vec<Line>,
+    ) -> Result<Result<(), AccessRefusal>, StoreError>;
+}
+
+/// Keyrings, one per environment and epoch, never changed; and parts, each for one principal.
 #[async_trait]
 pub trait Keyrings: Send + Sync {
     /// The keyring of an epoch.
     async fn keyring(&self, environment: EnvironmentId, epoch: u32) -> Result<Option<Keyring>, StoreError>;
-    /// Adds the keyring of epoch `keyring.epoch` and makes that the current epoch, if the current one is the one before.
-    /// Otherwise nothing happens and the current epoch is given; `None` when the environment is gone.
+    /// Adds the keyring of epoch `keyring.epoch` and makes that the current epoch, if the current one is the one before
+    /// and `keyring.access_list` is the newest list.
     async fn rotate(
         &self,
         environment: EnvironmentId,
         keyring: Keyring,
         line: Line,
-    ) -> Result<Option<Result<(), u32>>, StoreError>;
+    ) -> Result<Result<(), KeyringRefusal>, StoreError>;
+    /// The part of an epoch that was added for a principal.
+    async fn part(
+        &self,
+        environment: EnvironmentId,
+        epoch: u32,
+        principal: Principal,
+    ) -> Result<Option<Keyring>, StoreError>;
+    /// Adds a part to an epoch that there is, if `keyring.access_list` is the newest list. It takes the place of the
+    /// principal's part only when that was made for other keys.
+    async fn add_part(&self, part: KeyringPart, line: Line)
+    -> Result<Result<(), KeyringRefusal>, StoreError>;
 }

@@ -10,7 +10,7 @@ use super::{
     port::Written,
 };
 use crate::{
-    audit::model::Kind,
+    audit::model::{Kind, Line},
     auth::Caller,
     mint,
     name::Name,
@@ -29,11 +29,12 @@ impl Projects {
             environment_count: 0,
         };
         let line = self.line_of(project.id, caller.account, Kind::ProjectCreate);
+        let line = Line { key: caller.api_key(), ..line };
         match self.catalog.create_project(project.clone(), PROJECTS_MAX, line).await? {
             Written::Done => Ok(project),
             Written::Taken => Err(ProjectsError::NameTaken { name: name.to_string() }),
             Written::Limit => Err(ProjectsError::ProjectLimit { limit: PROJECTS_MAX }),
-            Written::Gone => Err(ProjectsError::Denied),
+            Written::Gone | Written::Stale(_) => Err(ProjectsError::Denied),
         }
     }
 
@@ -46,6 +47,18 @@ impl Projects {
     ) -> Result<Page<Project, Name>, ProjectsError> {
         check_account(caller, Actions::PROJECT_READ)?;
         Ok(self.catalog.projects(caller.account, only, page).await?)
+    }
+
+    /// The projects of others that the caller may read, oldest first, with what the caller may do there; with `only`,
+    /// those of this name.
+    pub async fn list_shared(
+        &self,
+        caller: &Caller,
+        only: Option<&Name>,
+        page: PageArgs<ProjectId>,
+    ) -> Result<Page<(Project, Actions), ProjectId>, ProjectsError> {
+        check_account(caller, Actions::PROJECT_READ)?;
+        Ok(self.grants.shared_with(caller.account, only, page).await?)
     }
 
     /// The project.
@@ -61,7 +74,7 @@ impl Projects {
         match self.catalog.rename_project(access.project(), name.clone(), line).await? {
             Written::Done => self.found(access).await,
             Written::Taken => Err(ProjectsError::NameTaken { name: name.to_string() }),
-            Written::Limit | Written::Gone => Err(ProjectsError::Denied),
+            Written::Limit | Written::Gone | Written::Stale(_) => Err(ProjectsError::Denied),
         }
     }
 

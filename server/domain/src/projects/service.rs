@@ -1,7 +1,7 @@
 //! The service of projects and environments. One verb, one file beside this one, or a pair of them.
 //!
 //! What must never happen: an answer that tells a foreign project from an absent one, an environment whose keyring
-//! nobody vouches for.
+//! nobody vouches for, a right that no signed list gives.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 use super::{
     ProjectAccess,
     authors::AuthorKeys,
-    port::{Catalog, Keyrings},
+    port::{Catalog, Grants, Keyrings},
 };
 use crate::{
     audit::model::{Kind, Line, Trail},
@@ -21,6 +21,7 @@ use crate::{
 /// Projects and environments.
 pub struct Projects {
     pub(super) catalog: Arc<dyn Catalog>,
+    pub(super) grants: Arc<dyn Grants>,
     pub(super) keyrings: Arc<dyn Keyrings>,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) clock: Arc<dyn Clock>,
@@ -32,17 +33,19 @@ impl Projects {
     /// The service on its ports.
     pub fn new(
         catalog: Arc<dyn Catalog>,
+        grants: Arc<dyn Grants>,
         keyrings: Arc<dyn Keyrings>,
         directory: Arc<dyn Directory>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { catalog, keyrings, directory, clock, entropy, authors: AuthorKeys::default() }
+        Self { catalog, grants, keyrings, directory, clock, entropy, authors: AuthorKeys::default() }
     }
 
     /// A line of the project's trail by the caller.
     pub(super) fn line(&self, access: &ProjectAccess, kind: Kind) -> Line {
-        self.line_of(access.project(), access.actor(), kind)
+        let line = self.line_of(access.project(), access.actor(), kind);
+        Line { key: access.api_key(), ..line }
     }
 
     pub(super) fn line_of(&self, project: ProjectId, actor: AccountId, kind: Kind) -> Line {
@@ -54,6 +57,7 @@ impl Projects {
             environment: None,
             version: 0,
             digest: None,
+            key: None,
             by_number: false,
         }
     }

@@ -1,5 +1,9 @@
 //! The project verbs from the outside, over ports in memory, with real keyrings.
 
+mod access;
+mod keys;
+mod model;
+
 use veilcore::id::{EnvironmentId, ProjectId};
 use veilsign::capability::{Actions, Grant, Resource};
 
@@ -192,7 +196,7 @@ async fn a_rotation_goes_to_the_next_epoch_and_keeps_the_old_keyring() {
     let alice = world.person("alice@example.org").await;
     let access = world.project(&alice.caller(&world).await, "app").await;
     let (production, _) = world.environment(&alice, &access, "production").await;
-    let first = world.projects.keyring(&access, &production.name, 0).await.unwrap();
+    let first = world.projects.keyring(&access, &production.name, 0).await.unwrap().keyring;
     for wrong in [1, 3] {
         let (_, keyring) = alice.keyring(access.project(), production.id, wrong);
         let refused = world.projects.rotate_key(&access, &production.name, keyring).await;
@@ -204,7 +208,8 @@ async fn a_rotation_goes_to_the_next_epoch_and_keeps_the_old_keyring() {
     let again = world.projects.rotate_key(&access, &production.name, second.clone()).await;
     assert!(matches!(again, Err(ProjectsError::EpochStale { current: 2 })));
     for (epoch, expected) in [(0, &second), (2, &second), (1, &first)] {
-        assert_eq!(world.projects.keyring(&access, &production.name, epoch).await.unwrap(), *expected);
+        let given = world.projects.keyring(&access, &production.name, epoch).await.unwrap();
+        assert_eq!((&given.keyring, given.added, given.seal.author), (expected, false, alice.account));
     }
     let future = world.projects.keyring(&access, &production.name, 3).await;
     assert!(matches!(future, Err(ProjectsError::EpochStale { current: 2 })));
@@ -264,6 +269,49 @@ async fn every_change_of_a_project_is_in_its_trail() {
     assert!([1, 3, 4, 5, 6].iter().all(|at| events[*at].line.environment == Some(production.id)));
     let page = world.audit.events(&access, PageArgs { after: Some(4), size: 1 }).await.unwrap();
     assert_eq!((page.items[0].index, page.next), (5, Some(5)));
+}
+
+#[tokio::test]
+async fn the_log_of_a_deleted_project_is_its_last_owner_s_and_nothing_else_of_it_is() {
+    let world = World::default();
+    let caller = world.person("alice@example.org").await.caller(&world).await;
+    let mallory = world.person("mallory@example.org").await.caller(&world).await;
+    let app = world.project(&caller, "app").await;
+    let id = app.project();
+    world.projects.delete(&app).await.unwrap();
+    let read = world.projects.authorize(&caller, id, Actions::AUDIT_READ).await.unwrap();
+    let events = world.audit.events(&read, PageArgs::new(None, 0)).await.unwrap().items;
+    let kinds: Vec<_> = events.iter().map(|e| e.line.kind).collect();
+    assert_eq!(kinds, [Kind::ProjectCreate, Kind::ProjectDelete]);
+    for (caller, actions) in [
+        (&caller, Actions::PROJECT_READ),
+        (&caller, Actions::PROJECT_DELETE),
+        (&caller, Actions::AUDIT_READ | Actions::PROJECT_READ),
+        (&mallory, Actions::AUDIT_READ),
+    ] {
+        let refusal = world.projects.authorize(caller, id, actions).await;
+        let absent = world.projects.authorize(caller, ProjectId::from_bytes([7; 16]), actions).await;
+        assert_eq!(refused(refusal), refused(absent));
+    }
+    // What lets in for the log lets in for nothing else.
+    assert!(matches!(world.projects.get(&read).await, Err(ProjectsError::Denied)));
+    assert!(matches!(world.projects.delete(&read).await, Err(ProjectsError::Denied)));
+}
+
+#[tokio::test]
+async fn an_account_reads_its_own_log_unless_its_capability_is_narrowed_to_a_project() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await;
+    let whole = alice.caller(&world).await;
+    let app = world.project(&whole, "app").await;
+    let events = world.audit.events(&whole, PageArgs::new(None, 0)).await.unwrap().items;
+    assert_eq!(events[0].line.kind, Kind::AccountCreate);
+    let place = Resource::project(app.project());
+    let narrow = alice.narrowed_caller(&world, vec![Grant::new(place, Actions::AUDIT_READ)]).await;
+    let refused = world.audit.events(&narrow, PageArgs::new(None, 0)).await;
+    assert!(matches!(refused, Err(AuditError::Projects(ProjectsError::Denied))), "{refused:?}");
+    let file = world.audit.log_file(&narrow, "checkpoint").await;
+    assert!(matches!(file, Err(AuditError::Projects(ProjectsError::Denied))), "{file:?}");
 }
 
 #[tokio::test]

@@ -31,6 +31,9 @@ impl Storage {
         announced: &Announced<'_>,
     ) -> Result<Version, StorageError> {
         check_precondition(environment, precondition)?;
+        if environment.rotation_due {
+            return Err(StorageError::RotationDue { current: environment.epoch });
+        }
         let author: AccountId = access.actor();
         let author_key = self.projects.author_key(author).await?;
         let commit = Commit {

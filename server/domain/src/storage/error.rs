@@ -42,6 +42,12 @@ pub enum StorageError {
         /// The current epoch.
         current: u32,
     },
+    /// The key of the epoch may not be used any more.
+    #[error("somebody who could open epoch {current} was removed: rotate the environment's key first")]
+    RotationDue {
+        /// The current epoch.
+        current: u32,
+    },
     /// The seal does not hold.
     #[error("the seal is refused: {check}")]
     Seal {

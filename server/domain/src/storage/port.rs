@@ -19,6 +19,8 @@ pub enum Refusal {
     Precondition(Option<Version>),
     /// The environment is in another epoch.
     Epoch(u32),
+    /// The key of the current epoch, which this is, has to be rotated first.
+    RotationDue(u32),
     /// The owner's quota would be exceeded.
     Quota {
         /// Bytes the owner may store.
@@ -33,8 +35,8 @@ pub enum Refusal {
 /// Versions.
 #[async_trait]
 pub trait Shelf: Send + Sync {
-    /// Commits the next version with its audit line in one transaction, if the precondition holds, the epoch is current
-    /// and the project owner's quota has room. An unfinished upload of the same bytes to the same environment holds
+    /// Commits the next version with its audit line in one transaction, if the precondition holds, the epoch is current,
+    /// its key need not be rotated and the project owner's quota has room. An unfinished upload of the same bytes to the same environment holds
     /// their room already and is not counted twice. Durable when it returns.
     ///
     /// Gives the index of the line in its trail; [`Version::log_index`] is that in every read from then on, whatever the

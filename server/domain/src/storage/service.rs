@@ -116,6 +116,7 @@ impl Storage {
             environment: Some(version.environment),
             version: version.number,
             digest: Some(version.digest.0),
+            key: access.api_key(),
             by_number: false,
         }
     }
@@ -126,6 +127,7 @@ pub(super) fn refused(refusal: Refusal, name: &Name) -> StorageError {
     match refusal {
         Refusal::Precondition(current) => StorageError::EtagMismatch { current: current.map(|v| v.etag()) },
         Refusal::Epoch(current) => StorageError::EpochStale { current },
+        Refusal::RotationDue(current) => StorageError::RotationDue { current },
         Refusal::Quota { quota_bytes, used_bytes } => StorageError::Quota { quota_bytes, used_bytes },
         Refusal::Gone => ProjectsError::EnvironmentNotFound { name: name.to_string() }.into(),
     }

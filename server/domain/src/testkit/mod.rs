@@ -10,6 +10,7 @@ mod ports;
 mod protocols;
 mod script;
 mod sequenced;
+mod sharing;
 mod world;
 
 pub use memory::{ATTEMPTS_MAX, MemoryStore, StoredLog};
@@ -17,4 +18,5 @@ pub use person::{Person, SealedBlob};
 pub use ports::Ports;
 pub use script::{ScriptedClock, SeededEntropy};
 pub use sequenced::log_keys;
+pub use veilvault::epoch::EpochKey;
 pub use world::World;

@@ -138,6 +138,7 @@ impl Person {
             environment: None,
             version: 0,
             digest: None,
+            key: None,
             by_number: false,
         };
         let keys = Line {
@@ -237,7 +238,7 @@ impl Person {
         let subject = KeyringSubject { project, environment, epoch, created_at_ms: 1 };
         let members = [self.identity.recipient().clone()];
         let sealed = seal_keyring(&key, &subject, &members, &self.identity).expect("one member");
-        (key, Keyring { epoch, file: sealed.file, seal: sealed.seal.to_vec() })
+        (key, Keyring { epoch, file: sealed.file, seal: sealed.seal.to_vec(), access_list: 0 })
     }
 
     /// Seals content as the version after the environment's current one.

@@ -5,10 +5,14 @@ use std::{any::Any, sync::Arc};
 use super::MemoryStore;
 use crate::{
     audit::port::{LogStore, Outbox},
-    auth::port::{Attempts, Directory, Meter, Nullifiers, Replies},
+    auth::{
+        api_keys::port::ApiKeyStore,
+        port::{Attempts, Directory, Meter, Nullifiers, Replies},
+    },
     clock::Clock,
-    projects::port::{Catalog, Keyrings},
+    projects::port::{Catalog, Grants, Keyrings},
     storage::port::{BlobStore, Shelf, Staging, Uploads},
+    teams::port::Roster,
 };
 
 /// Every port, over one store: a version that is committed shows in the catalog, the quota and the trail.
@@ -16,6 +20,8 @@ use crate::{
 pub struct Ports {
     /// People and their sessions.
     pub directory: Arc<dyn Directory>,
+    /// API keys.
+    pub api_keys: Arc<dyn ApiKeyStore>,
     /// Half-finished protocol runs.
     pub attempts: Arc<dyn Attempts>,
     /// Rate limits.
@@ -26,8 +32,12 @@ pub struct Ports {
     pub replies: Arc<dyn Replies>,
     /// Projects and environments.
     pub catalog: Arc<dyn Catalog>,
+    /// Shares, access lists and rights.
+    pub grants: Arc<dyn Grants>,
     /// Keyrings.
     pub keyrings: Arc<dyn Keyrings>,
+    /// Teams.
+    pub roster: Arc<dyn Roster>,
     /// Versions.
     pub shelf: Arc<dyn Shelf>,
     /// Bytes by digest.
@@ -54,12 +64,15 @@ impl Ports {
     pub fn over(store: MemoryStore) -> Self {
         Self {
             directory: Arc::new(store.clone()),
+            api_keys: Arc::new(store.clone()),
             attempts: Arc::new(store.clone()),
             meter: Arc::new(store.clone()),
             nullifiers: Arc::new(store.clone()),
             replies: Arc::new(store.clone()),
             catalog: Arc::new(store.clone()),
+            grants: Arc::new(store.clone()),
             keyrings: Arc::new(store.clone()),
+            roster: Arc::new(store.clone()),
             shelf: Arc::new(store.clone()),
             blobs: Arc::new(store.clone()),
             staging: Arc::new(store.clone()),

@@ -52,8 +52,11 @@ impl Ports {
         });
         Self {
             directory: Arc::new(Settled::new(self.directory, log.clone())),
+            api_keys: Arc::new(Settled::new(self.api_keys, log.clone())),
             catalog: Arc::new(Settled::new(self.catalog, log.clone())),
+            grants: Arc::new(Settled::new(self.grants, log.clone())),
             keyrings: Arc::new(Settled::new(self.keyrings, log.clone())),
+            roster: Arc::new(Settled::new(self.roster, log.clone())),
             shelf: Arc::new(Settled::new(self.shelf, log)),
             ..self
         }

@@ -15,11 +15,15 @@ use crate::{
         model::{Event, Trail},
         signer::LogKeys,
     },
-    auth::{Auth, Caller, Secrets, Settings},
+    auth::{
+        Auth, Caller, Secrets, Settings,
+        api_keys::{ApiKeys, Pepper},
+    },
     clock::Entropy,
     name::Name,
     projects::{NewEnvironment, ProjectAccess, Projects, model::Environment},
     storage::{Storage, StorageSettings},
+    teams::Teams,
 };
 
 /// The services, their ports and what scripts them.
@@ -40,8 +44,12 @@ pub struct World {
     pub secrets: Arc<Secrets>,
     /// Accounts and sessions.
     pub auth: Arc<Auth>,
+    /// API keys.
+    pub api_keys: Arc<ApiKeys>,
     /// Projects and environments.
     pub projects: Arc<Projects>,
+    /// Teams and their members.
+    pub teams: Arc<Teams>,
     /// Versions, bytes and uploads.
     pub storage: Arc<Storage>,
     /// The trail.
@@ -67,6 +75,7 @@ impl World {
         }
         let secrets = Arc::new(Secrets::generate(&*entropy));
         let p = ports.clone();
+        let api_keys = ApiKeys::new(p.api_keys, clock.clone(), Pepper::new([6; 32]));
         let auth = Auth::new(
             p.directory.clone(),
             p.attempts,
@@ -75,9 +84,16 @@ impl World {
             secrets.clone(),
             settings,
         );
-        let projects =
-            Projects::new(p.catalog, p.keyrings, p.directory.clone(), clock.clone(), entropy.clone());
+        let projects = Projects::new(
+            p.catalog,
+            p.grants,
+            p.keyrings,
+            p.directory.clone(),
+            clock.clone(),
+            entropy.clone(),
+        );
         let projects = Arc::new(projects);
+        let teams = Teams::new(p.roster, clock.clone(), entropy.clone());
         let storage = Storage::new(
             p.shelf,
             p.blobs,
@@ -104,7 +120,9 @@ impl World {
             store,
             secrets,
             auth: Arc::new(auth),
+            api_keys: Arc::new(api_keys),
             projects,
+            teams: Arc::new(teams),
             storage: Arc::new(storage),
             audit: Arc::new(audit),
             ports,

@@ -51,6 +51,7 @@ impl Bench {
             environment: None,
             version: 1,
             digest: None,
+            key: None,
             by_number: false,
         };
         self.store.record(line).await.unwrap();

@@ -98,7 +98,7 @@ pub(crate) fn set_key_index(conn: &Connection, id: AccountId, leaf: Option<u64>)
     Ok(())
 }
 
-/// Deletes an account. Sessions, projects and all in them go by foreign key; what the account reserved in projects of
+/// Deletes an account. Sessions, projects and all in them, and its places in teams, go by foreign key; what the account reserved in projects of
 /// others is given back first. Its audit lines stay.
 pub(crate) fn delete(conn: &Connection, id: AccountId) -> Outcome<bool> {
     usage::release_uploads_by(conn, id)?;

@@ -6,18 +6,19 @@ use async_trait::async_trait;
 use veilcloud_domain::{
     audit::model::{Kind, Line},
     auth::{
-        model::{Account, Email, Ending, NewCredentials, Rotation, Session, Standing},
+        api_keys::model::ApiKey,
+        model::{Account, Deletion, Email, Ending, NewCredentials, Rotation, Session, Standing},
         port::Directory,
     },
     store::StoreError,
 };
-use veilcore::id::{AccountId, SessionId};
+use veilcore::id::{AccountId, ApiKeyId, SessionId};
 
 use super::{
     accounts::{self, AccountStanding},
     sessions::{self, SessionStanding},
 };
-use crate::{cache::Cache, db::Db, projects::catalog::ProjectCaches};
+use crate::{cache::Cache, db::Db, projects::catalog::ProjectCaches, teams::rows as teams};
 
 /// Accounts and sessions whose standing is kept in memory, each.
 pub(crate) const STANDINGS_MAX: usize = 65_536;
@@ -26,12 +27,17 @@ pub(crate) const STANDINGS_MAX: usize = 65_536;
 pub(crate) struct Standings {
     pub accounts: Cache<AccountId, AccountStanding>,
     pub sessions: Cache<SessionId, SessionStanding>,
+    pub keys: Cache<ApiKeyId, Arc<ApiKey>>,
 }
 
 impl Standings {
     /// Empty.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { accounts: Cache::new(STANDINGS_MAX), sessions: Cache::new(STANDINGS_MAX) })
+        Arc::new(Self {
+            accounts: Cache::new(STANDINGS_MAX),
+            sessions: Cache::new(STANDINGS_MAX),
+            keys: Cache::new(STANDINGS_MAX),
+        })
     }
 
     /// After an account or some of its sessions changed.
@@ -115,20 +121,25 @@ impl Directory for SqliteDirectory {
             .await
     }
 
-    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError> {
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<Deletion, StoreError> {
         let (standings, projects) = (self.standings.clone(), self.projects.clone());
         self.db
             .write(move |tx| {
+                let peopled = teams::peopled(tx.conn, id)?;
+                if peopled > 0 {
+                    return Ok(Deletion::OwnsTeams(peopled));
+                }
                 let ended = sessions::of(tx.conn, id)?;
+                let told = teams::tell_owners(tx, id, lines.first().map_or(0, |line| line.at_ms))?;
                 if !accounts::delete(tx.conn, id)? {
-                    return Ok(false);
+                    return Ok(Deletion::Unknown);
                 }
                 tx.log_all(&lines)?;
                 tx.after(move || {
                     standings.forget(id, &ended);
                     projects.forget_all();
                 });
-                Ok(true)
+                Ok(Deletion::Done { told })
             })
             .await
     }

@@ -1,7 +1,6 @@
-//! Token windows, in this process. A window is fixed: it starts with the first token taken and ends `seconds` later, so
-//! a caller may take at most twice its limit in any span of that length, around an edge. A restart gives everybody a
-//! fresh window. What must never happen: a guarded window that is forgotten before its end, or whoever guesses a secret
-//! would flood the meter to get a fresh one.
+//! Token windows, in this process. They slide: in no span of a window's length are more tokens taken than its limit. A
+//! restart gives everybody a fresh window. What must never happen: a guarded window that is forgotten before its end, or
+//! whoever guesses a secret would flood the meter to get a fresh one.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,20 +9,23 @@ use std::{
 
 use async_trait::async_trait;
 use veilcloud_domain::{
-    auth::port::{GUARD, Meter, Taken, Window},
+    auth::{
+        port::{GUARD, Left, Meter, Taken, Window},
+        sliding::Sliding,
+    },
     store::StoreError,
 };
 
-/// Most windows of either sort at one time, about 200 bytes each. When there are more, the one that would end first
+/// Most windows of either sort at one time, 200 to 600 bytes each. When there are more, the one that would end first
 /// goes; a guarded one stays, and the newcomer is refused.
 pub(crate) const WINDOWS_MAX: usize = 131_072;
 
 type Key = (Arc<str>, u32);
 
-#[derive(Clone, Copy)]
+#[derive(Default)]
 struct Open {
     ends_at_ms: u64,
-    taken: u32,
+    sliding: Sliding,
 }
 
 #[derive(Default)]
@@ -49,31 +51,32 @@ impl Meter for MemoryMeter {
         state.drop_ended(now_ms);
         let key: Arc<str> = key.into();
         for window in windows {
-            let open = state.open.get(&(key.clone(), window.seconds));
-            let taken = open.map_or(0, |open| open.taken);
-            if cost > window.limit.saturating_sub(taken) {
-                let ends_at_ms = open.map_or_else(|| end(window, now_ms), |open| open.ends_at_ms);
-                let retry_after_ms = ends_at_ms.saturating_sub(now_ms);
-                return Ok(Taken::Refused { window: *window, retry_after_ms });
+            let Some(open) = state.open.get_mut(&(key.clone(), window.seconds)) else {
+                if cost > window.limit {
+                    let mut fresh = Sliding::default();
+                    let retry_after_ms = fresh.retry_after_ms(window, cost, now_ms);
+                    return Ok(Taken::Refused { left: fresh.left(window, now_ms), retry_after_ms });
+                }
+                continue;
+            };
+            let left = open.sliding.left(window, now_ms);
+            if left.left < cost {
+                let retry_after_ms = open.sliding.retry_after_ms(window, cost, now_ms);
+                return Ok(Taken::Refused { left, retry_after_ms });
             }
         }
         if guarded && cost > 0 && !state.has_room(&key, windows) {
             return Err(StoreError::Full { store: "meter" });
         }
-        let mut tightest: Option<(Window, u32)> = None;
+        let mut tightest: Option<Left> = None;
         for window in windows {
-            let left =
-                window.limit.saturating_sub(state.take((key.clone(), window.seconds), cost, window, now_ms));
-            if tightest.is_none_or(|(_, fewest)| left < fewest) {
-                tightest = Some((*window, left));
+            let left = state.take((key.clone(), window.seconds), cost, window, now_ms);
+            if tightest.is_none_or(|fewest| left.left < fewest.left) {
+                tightest = Some(left);
             }
         }
         Ok(Taken::Granted { tightest })
     }
-}
-
-fn end(window: &Window, now_ms: u64) -> u64 {
-    now_ms.saturating_add(u64::from(window.seconds) * 1000)
 }
 
 impl State {
@@ -96,22 +99,24 @@ impl State {
         self.open.len() + new <= WINDOWS_MAX
     }
 
-    /// Takes from a window that has enough; gives what is taken now.
-    fn take(&mut self, key: Key, cost: u32, window: &Window, now_ms: u64) -> u32 {
-        if let Some(open) = self.open.get_mut(&key) {
-            open.taken = open.taken.saturating_add(cost);
-            return open.taken;
+    /// Takes from a window that has enough; gives what is left.
+    fn take(&mut self, key: Key, cost: u32, window: &Window, now_ms: u64) -> Left {
+        if cost == 0 && !self.open.contains_key(&key) {
+            return Sliding::default().left(window, now_ms);
         }
-        if cost == 0 {
-            return 0;
-        }
-        if self.open.len() >= WINDOWS_MAX {
+        if !self.open.contains_key(&key) && self.open.len() >= WINDOWS_MAX {
             self.drop_first();
         }
-        let open = Open { ends_at_ms: end(window, now_ms), taken: cost };
-        self.by_end.insert((open.ends_at_ms, key.clone()));
-        self.open.insert(key, open);
-        cost
+        let open = self.open.entry(key.clone()).or_default();
+        open.sliding.take(window, cost, now_ms);
+        let ends_at_ms = open.sliding.ends_at_ms(window);
+        let before_ms = std::mem::replace(&mut open.ends_at_ms, ends_at_ms);
+        let left = open.sliding.left(window, now_ms);
+        if before_ms != ends_at_ms {
+            self.by_end.remove(&(before_ms, key.clone()));
+            self.by_end.insert((ends_at_ms, key));
+        }
+        left
     }
 }
 
@@ -122,18 +127,26 @@ mod tests {
     const MINUTE: Window = Window { limit: 3, seconds: 60 };
     const DAY: Window = Window { limit: 4, seconds: 86_400 };
 
+    fn left(taken: Taken) -> Option<(Window, u32)> {
+        let Taken::Granted { tightest } = taken else { panic!("refused: {taken:?}") };
+        tightest.map(|left| (left.window, left.left))
+    }
+
     #[tokio::test]
     async fn tokens_are_taken_from_every_window_or_from_none() {
         let meter = MemoryMeter::default();
         let granted = meter.take("a", 2, &[MINUTE, DAY], 1_000).await.unwrap();
-        assert_eq!(granted, Taken::Granted { tightest: Some((MINUTE, 1)) });
+        assert_eq!(left(granted), Some((MINUTE, 1)));
         let refused = meter.take("a", 2, &[MINUTE, DAY], 2_000).await.unwrap();
-        assert_eq!(refused, Taken::Refused { window: MINUTE, retry_after_ms: 59_000 });
+        assert!(matches!(
+            refused,
+            Taken::Refused { left: Left { window: MINUTE, left: 1, .. }, retry_after_ms: 59_000 }
+        ));
         // The minute is over, and the refused tokens are not missing from the day.
         let granted = meter.take("a", 2, &[MINUTE, DAY], 61_000).await.unwrap();
-        assert_eq!(granted, Taken::Granted { tightest: Some((DAY, 0)) });
+        assert_eq!(left(granted), Some((DAY, 0)));
         let refused = meter.take("a", 1, &[MINUTE, DAY], 122_000).await.unwrap();
-        assert!(matches!(refused, Taken::Refused { window: DAY, .. }));
+        assert!(matches!(refused, Taken::Refused { left: Left { window: DAY, .. }, .. }));
         // Somebody else's windows are their own; no windows, no bound.
         assert!(matches!(meter.take("b", 3, &[MINUTE], 1_000).await.unwrap(), Taken::Granted { .. }));
         assert_eq!(meter.take("a", 9, &[], 1_000).await.unwrap(), Taken::Granted { tightest: None });

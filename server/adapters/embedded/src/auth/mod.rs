@@ -1,6 +1,7 @@
 //! Accounts and sessions in the database; attempts, meters and nullifiers in this process.
 
 pub(crate) mod accounts;
+pub(crate) mod api_keys;
 pub(crate) mod attempts;
 pub(crate) mod directory;
 pub(crate) mod meter;

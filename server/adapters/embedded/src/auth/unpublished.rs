@@ -40,6 +40,7 @@ pub(crate) fn publish(conn: &Connection, key: &OutboxKey, now_ms: u64) -> Outcom
                 environment: None,
                 version: u64::from(read.generation),
                 digest: Some(sha256(bundle)),
+                key: None,
                 by_number: false,
             };
             let index = outbox::append(&tx, key, &line)?;

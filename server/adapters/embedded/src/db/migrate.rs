@@ -23,6 +23,19 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0002_promoted.sql"),
     },
     Migration { number: 3, name: "0003_log.sql", sql: include_str!("../../migrations/0003_log.sql") },
+    Migration { number: 4, name: "0004_packed.sql", sql: include_str!("../../migrations/0004_packed.sql") },
+    Migration {
+        number: 5,
+        name: "0005_deleted_projects.sql",
+        sql: include_str!("../../migrations/0005_deleted_projects.sql"),
+    },
+    Migration { number: 6, name: "0006_teams.sql", sql: include_str!("../../migrations/0006_teams.sql") },
+    Migration { number: 7, name: "0007_access.sql", sql: include_str!("../../migrations/0007_access.sql") },
+    Migration {
+        number: 8,
+        name: "0008_api_keys.sql",
+        sql: include_str!("../../migrations/0008_api_keys.sql"),
+    },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

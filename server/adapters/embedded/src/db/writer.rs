@@ -9,12 +9,12 @@ use std::{cell::RefCell, fs::File, sync::Arc, thread};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use veilcloud_domain::{
-    audit::model::{Line, OutboxKey, Trail},
+    audit::model::{Line, Trail},
     store::StoreError,
 };
 
 use super::fault::{Fault, Outcome, STORE, is_io_failure, store_error};
-use crate::outbox;
+use crate::outbox::{self, Outgoing};
 
 /// Most jobs that wait for the writer; further callers wait for a place.
 pub(crate) const QUEUE_MAX: usize = 1024;
@@ -23,8 +23,8 @@ pub(crate) const BATCH_MAX: usize = 256;
 
 type Effect = Box<dyn FnOnce() + Send>;
 
-/// A job: first run, then told whether its change is on the disk.
-trait Change: Send {
+/// A job: first run, then told whether its change is on the disk. Dropped untold when the writer has stopped.
+pub(crate) trait Change: Send {
     /// Makes the change in the open transaction.
     fn run(&mut self, tx: &Tx<'_>) -> Outcome<()>;
     /// Answers the caller.
@@ -66,14 +66,48 @@ enum Job {
 pub(crate) struct Tx<'a> {
     /// The connection; its transaction is open.
     pub conn: &'a Connection,
-    key: &'a OutboxKey,
+    /// The outbox: its key, and what of it is in memory.
+    pub outgoing: &'a Arc<Outgoing>,
     effects: RefCell<Vec<Effect>>,
 }
 
 impl Tx<'_> {
     /// Adds an audit line at the end of its trail, in this transaction; gives its index, which becomes its leaf.
     pub fn log(&self, line: &Line) -> Outcome<u64> {
-        outbox::append(self.conn, self.key, line)
+        let index = outbox::append(self.conn, &self.outgoing.key, line)?;
+        self.remember(line.trail, index, vec![line.clone()]);
+        Ok(index)
+    }
+
+    /// Keeps lines that this transaction adds in memory too, once they are committed.
+    pub fn remember(&self, trail: Trail, first: u64, lines: Vec<Line>) {
+        let outgoing = self.outgoing.clone();
+        self.after(move || outgoing.recent.add(trail, first, lines));
+    }
+
+    /// Removes the lines that the log has now.
+    pub fn taken(&self, trail: Trail, size: u64) -> Outcome<()> {
+        outbox::taken(self.conn, trail, size)?;
+        let outgoing = self.outgoing.clone();
+        self.after(move || outgoing.recent.taken(trail, size));
+        Ok(())
+    }
+
+    /// Takes back what this job did so far.
+    pub fn start_over(&self) -> Outcome<()> {
+        self.undo_after(0);
+        self.conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
+        Ok(())
+    }
+
+    /// How many effects wait, for [`Tx::undo_after`].
+    pub fn effects(&self) -> usize {
+        self.effects.borrow().len()
+    }
+
+    /// Drops the effects that were added since there were `count`: what they follow from was rolled back.
+    pub fn undo_after(&self, count: usize) {
+        self.effects.borrow_mut().truncate(count);
     }
 
     /// Adds audit lines, each at the end of its trail; gives the index of the last one in the directory.
@@ -94,6 +128,16 @@ impl Tx<'_> {
     }
 }
 
+/// A place in the writer's queue.
+pub(crate) struct Place<'a>(mpsc::Permit<'a, Job>);
+
+impl Place<'_> {
+    /// Queues a job.
+    pub fn send(self, change: Box<dyn Change>) {
+        self.0.send(Job::Change(change));
+    }
+}
+
 /// Sends jobs to the writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -103,10 +147,10 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the writer's thread on its connection. It ends after [`Writer::close`], or when every `Writer` is dropped,
     /// and holds the folder's `lock` until then.
-    pub fn start(conn: Connection, key: OutboxKey, lock: Arc<File>) -> std::io::Result<Self> {
+    pub fn start(conn: Connection, outgoing: Arc<Outgoing>, lock: Arc<File>) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         thread::Builder::new().name("veilcloud-writer".to_owned()).spawn(move || {
-            work(conn, &key, queue);
+            work(conn, &outgoing, queue);
             drop(lock);
         })?;
         Ok(Self { jobs })
@@ -135,6 +179,11 @@ impl Writer {
         self.jobs.send(pack(change, done)).await.map_err(|_| gone())
     }
 
+    /// Waits for a place in the queue. Who holds one queues a job without waiting.
+    pub async fn place(&self) -> Result<Place<'_>, StoreError> {
+        self.jobs.reserve().await.map(Place).map_err(|_| gone())
+    }
+
     /// Commits all that waits, checkpoints the log, and ends the thread. Later jobs are refused.
     pub async fn close(&self) {
         let (tell, told) = oneshot::channel();
@@ -150,7 +199,7 @@ impl Writer {
     }
 }
 
-fn gone() -> StoreError {
+pub(crate) fn gone() -> StoreError {
     StoreError::Unavailable { store: STORE, cause: "the writer has stopped".to_owned() }
 }
 
@@ -162,7 +211,7 @@ where
     Job::Change(Box::new(Packed { change: Some(change), value: None, done }))
 }
 
-fn work(conn: Connection, key: &OutboxKey, mut queue: mpsc::Receiver<Job>) {
+fn work(conn: Connection, outgoing: &Arc<Outgoing>, mut queue: mpsc::Receiver<Job>) {
     while let Some(first) = queue.blocking_recv() {
         let mut batch = Vec::new();
         let mut closing = None;
@@ -175,7 +224,7 @@ fn work(conn: Connection, key: &OutboxKey, mut queue: mpsc::Receiver<Job>) {
             let room = closing.is_none() && batch.len() < BATCH_MAX;
             next = if room { queue.try_recv().ok() } else { None };
         }
-        let sound = commit_all(&conn, key, batch);
+        let sound = commit_all(&conn, outgoing, batch);
         if let Some(tell) = closing {
             queue.close();
             checkpoint(&conn);
@@ -205,27 +254,31 @@ fn checkpoint(conn: &Connection) {
 
 /// Runs jobs in as few transactions as SQLite lets us: one, unless an error takes the whole transaction away. False when
 /// an I/O error forbids to go on.
-fn commit_all(conn: &Connection, key: &OutboxKey, batch: Vec<Box<dyn Change>>) -> bool {
+fn commit_all(conn: &Connection, outgoing: &Arc<Outgoing>, batch: Vec<Box<dyn Change>>) -> bool {
     let mut rest = batch.into_iter();
     loop {
         if rest.len() == 0 {
             return true;
         }
-        if !commit_some(conn, key, &mut rest) {
+        if !commit_some(conn, outgoing, &mut rest) {
             return false;
         }
     }
 }
 
 /// Runs jobs in one transaction until all are run or SQLite rolls it back. False when an I/O error forbids to go on.
-fn commit_some(conn: &Connection, key: &OutboxKey, rest: &mut std::vec::IntoIter<Box<dyn Change>>) -> bool {
+fn commit_some(
+    conn: &Connection,
+    outgoing: &Arc<Outgoing>,
+    rest: &mut std::vec::IntoIter<Box<dyn Change>>,
+) -> bool {
     let mut ready: Vec<(Box<dyn Change>, Vec<Effect>)> = Vec::new();
     if let Err(error) = conn.execute_batch("BEGIN IMMEDIATE") {
         // A job must not run outside a transaction.
         return fail(rest, &error);
     }
     for mut job in rest.by_ref() {
-        match step(conn, key, job.as_mut()) {
+        match step(conn, outgoing, job.as_mut()) {
             Ok(effects) => ready.push((job, effects)),
             Err(Fault::Sql(error)) if conn.is_autocommit() => {
                 // A full disk, for one, makes SQLite roll back everything: nobody before this job is committed either.
@@ -250,9 +303,9 @@ fn commit_some(conn: &Connection, key: &OutboxKey, rest: &mut std::vec::IntoIter
 }
 
 /// Runs one job in its savepoint; gives what to do after the commit.
-fn step(conn: &Connection, key: &OutboxKey, job: &mut dyn Change) -> Outcome<Vec<Effect>> {
+fn step(conn: &Connection, outgoing: &Arc<Outgoing>, job: &mut dyn Change) -> Outcome<Vec<Effect>> {
     conn.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let tx = Tx { conn, key, effects: RefCell::new(Vec::new()) };
+    let tx = Tx { conn, outgoing, effects: RefCell::new(Vec::new()) };
     let outcome = job.run(&tx);
     if outcome.is_err() && !conn.is_autocommit() {
         conn.prepare_cached("ROLLBACK TO job")?.execute([])?;

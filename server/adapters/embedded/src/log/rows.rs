@@ -8,7 +8,7 @@ use veilcloud_domain::audit::{
 };
 
 use super::{
-    format::Block,
+    format::{Block, HASH_LEN},
     segments::{Placed, Position},
 };
 use crate::db::{
@@ -24,6 +24,17 @@ pub(crate) fn trail_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Trail> 
     Trail::from_bytes(&bytes).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, "no trail has these bytes".into())
     })
+}
+
+/// The hashes of a column, one behind the other; anything else is damage.
+fn hashes_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Hash>> {
+    let bytes: Vec<u8> = row.get(column)?;
+    let (hashes, rest) = bytes.as_chunks::<HASH_LEN>();
+    if rest.is_empty() {
+        return Ok(hashes.to_vec());
+    }
+    let what = "no hashes have this length";
+    Err(rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, what.into()))
 }
 
 /// Bytes of the trail after which a page begins; no trail is less than or equal to the empty bytes.
@@ -57,7 +68,7 @@ pub(crate) fn set_position(conn: &Connection, position: Position) -> Outcome<()>
 /// The lock row of a log.
 pub(crate) fn state(conn: &Connection, log: Trail) -> Outcome<Option<LogState>> {
     let mut statement = conn.prepare_cached(
-        "SELECT size, root, checkpoint, published, signed_at_ms FROM logs WHERE trail = ?1",
+        "SELECT size, root, checkpoint, published, signed_at_ms, edge FROM logs WHERE trail = ?1",
     )?;
     let row = |r: &Row<'_>| {
         Ok(LogState {
@@ -66,6 +77,7 @@ pub(crate) fn state(conn: &Connection, log: Trail) -> Outcome<Option<LogState>> 
             checkpoint: r.get::<_, Vec<u8>>(2)?.into(),
             published: r.get::<_, Option<Vec<u8>>>(3)?.map(Into::into),
             signed_at_ms: u64_at(r, 4)?,
+            edge: hashes_at(r, 5)?,
         })
     };
     Ok(statement.query_row([log.to_bytes()], row).optional()?)
@@ -83,9 +95,9 @@ pub(crate) fn put_head(conn: &Connection, head: &SignedHead) -> Outcome<()> {
     let (published, published_size) =
         if head.publish { (Some(&head.checkpoint[..]), head.size) } else { (None, 0) };
     conn.prepare_cached(
-        "INSERT INTO logs (trail, size, root, checkpoint, signed_at_ms, published, published_size)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (trail) DO UPDATE SET size = ?2, root = ?3, checkpoint = ?4, signed_at_ms = ?5,
+        "INSERT INTO logs (trail, size, root, checkpoint, signed_at_ms, published, published_size, edge)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (trail) DO UPDATE SET size = ?2, root = ?3, checkpoint = ?4, signed_at_ms = ?5, edge = ?8,
              published = COALESCE(?6, published), published_size = MAX(?7, published_size)",
     )?
     .execute(params![
@@ -96,6 +108,7 @@ pub(crate) fn put_head(conn: &Connection, head: &SignedHead) -> Outcome<()> {
         int(head.signed_at_ms),
         published,
         int(published_size),
+        head.edge.as_flattened(),
     ])?;
     Ok(())
 }

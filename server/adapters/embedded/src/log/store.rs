@@ -28,11 +28,11 @@ use super::{
     unavailable,
 };
 use crate::{
+    cache::Cache,
     db::{
         Db, Tx,
         fault::{Fault, Outcome},
     },
-    outbox,
 };
 
 /// The logs.
@@ -41,7 +41,12 @@ pub(crate) struct SegmentLogs {
     pub segments: Arc<Segments>,
     pub head: Arc<Head>,
     pub desk: Arc<Mutex<Desk>>,
+    /// Lock rows as they are committed.
+    states: Arc<Cache<Trail, LogState>>,
 }
+
+/// Most lock rows that are kept in memory, of about 1 KiB each.
+const STATES_MAX: usize = 4_096;
 
 /// What is known of the end of the segments.
 #[derive(Default)]
@@ -91,7 +96,7 @@ impl LogStore for SegmentLogs {
     }
 
     async fn state(&self, log: Trail) -> Result<Option<LogState>, StoreError> {
-        self.db.read(move |conn| rows::state(conn, log)).await
+        self.states.get(&log, self.db.read(move |conn| rows::state(conn, log))).await
     }
 
     async fn stage(&self, batch: &[Extension]) -> Result<StageId, StoreError> {
@@ -123,7 +128,7 @@ impl LogStore for SegmentLogs {
         let staged = desk.staged.take_if(|staged| staged.id == stage);
         // Until the writer says that it has happened, it is not known whether it has.
         desk.committed = None;
-        let head = self.head.clone();
+        let (head, states) = (self.head.clone(), self.states.clone());
         let (tell, told) = oneshot::channel();
         let outcome = self
             .db
@@ -140,13 +145,19 @@ impl LogStore for SegmentLogs {
                     return Ok(Err(lost));
                 }
                 tx.after(move || {
+                    heads.iter().for_each(|head| states.forget(&head.log));
                     desk.committed = Some(staged.to);
                     // Nobody may be waiting any more.
                     let _ = tell.send(head.write(Mark { frame: staged.to.frame, epoch }));
                 });
                 Ok(Ok(()))
             })
-            .await?;
+            .await;
+        if outcome.is_err() {
+            // Whether it has happened is not known: whoever looks next must see the rows.
+            self.states.forget_all();
+        }
+        let outcome = outcome?;
         if outcome.is_ok() {
             marked(told).await?;
         }
@@ -154,7 +165,12 @@ impl LogStore for SegmentLogs {
     }
 
     async fn publish(&self, log: Trail, size: u64, checkpoint: Bytes) -> Result<(), StoreError> {
-        let known = self.db.write(move |tx| rows::publish(tx.conn, log, size, &checkpoint)).await?;
+        let states = self.states.clone();
+        let publish = move |tx: &Tx<'_>| {
+            tx.after(move || states.forget(&log));
+            rows::publish(tx.conn, log, size, &checkpoint)
+        };
+        let known = self.db.write(publish).await?;
         if known {
             Ok(())
         } else {
@@ -181,7 +197,13 @@ impl SegmentLogs {
     /// The logs over the segments of a data folder.
     pub fn new(db: Db, segments: Segments) -> Self {
         let head = Head::new(segments.folder());
-        Self { db, segments: Arc::new(segments), head: Arc::new(head), desk: Arc::default() }
+        Self {
+            db,
+            segments: Arc::new(segments),
+            head: Arc::new(head),
+            desk: Arc::default(),
+            states: Arc::new(Cache::new(STATES_MAX)),
+        }
     }
 
     /// Finds the blocks with a reader and gives it back before the files are read.
@@ -255,7 +277,7 @@ fn commit(
     }
     for head in heads {
         rows::put_head(tx.conn, head)?;
-        outbox::taken(tx.conn, head.log, head.size)?;
+        tx.taken(head.log, head.size)?;
     }
     rows::set_position(tx.conn, staged.to)?;
     Ok(Ok(()))

@@ -43,6 +43,7 @@ fn head(size: u64) -> Vec<SignedHead> {
         checkpoint: "signed".into(),
         publish: false,
         signed_at_ms: 1,
+        edge: Vec::new(),
     }]
 }
 

@@ -8,6 +8,7 @@ use veilcloud_domain::{
     name::Name,
     page::{Page, PageArgs},
     projects::{
+        access::Rights,
         model::{Environment, Keyring, Project},
         port::{Catalog, Written},
     },
@@ -21,22 +22,31 @@ use crate::{cache::Cache, db::Db};
 /// Projects, and environments with their heads, kept in memory, each; below 1 KiB for one.
 pub(crate) const ROWS_MAX: usize = 16_384;
 
+/// Rights kept in memory; about 100 bytes for one.
+pub(crate) const RIGHTS_MAX: usize = 65_536;
+
 /// What every request reads.
 pub(crate) struct ProjectCaches {
     pub projects: Cache<ProjectId, Project>,
     pub environments: Cache<(ProjectId, Name), Environment>,
+    pub rights: Cache<(ProjectId, AccountId), Rights>,
 }
 
 impl ProjectCaches {
     /// Empty.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { projects: Cache::new(ROWS_MAX), environments: Cache::new(ROWS_MAX) })
+        Arc::new(Self {
+            projects: Cache::new(ROWS_MAX),
+            environments: Cache::new(ROWS_MAX),
+            rights: Cache::new(RIGHTS_MAX),
+        })
     }
 
     /// After a change to rows that were not counted: a project or account went with all that was in it.
     pub fn forget_all(&self) {
         self.projects.forget_all();
         self.environments.forget_all();
+        self.rights.forget_all();
     }
 }
 
@@ -100,6 +110,10 @@ impl Catalog for SqliteCatalog {
                 Ok(found)
             })
             .await
+    }
+
+    async fn last_owner(&self, id: ProjectId) -> Result<Option<AccountId>, StoreError> {
+        self.db.read(move |conn| rows::last_owner(conn, id)).await
     }
 
     async fn create_environment(

@@ -17,9 +17,11 @@ use crate::{
     storage::{rows, usage},
 };
 
-const FROM: &str = "FROM environments e LEFT JOIN versions v ON v.environment = e.id AND v.number = e.head";
+const FROM: &str = "FROM environments e JOIN projects p ON p.id = e.project
+     LEFT JOIN versions v ON v.environment = e.id AND v.number = e.head";
 const COLUMNS: &str =
-    "e.id, e.project, e.name, e.epoch, e.created_at_ms, e.origin_environment, e.origin_version";
+    "e.id, e.project, e.name, e.epoch, e.created_at_ms, e.origin_environment, e.origin_version,
+     e.access_list < p.access_floor";
 
 /// Inserts an environment with its first keyring. It holds no version yet, whatever `environment.head` says.
 pub(crate) fn insert(
@@ -29,11 +31,11 @@ pub(crate) fn insert(
     limit: u32,
 ) -> Outcome<Written> {
     let project = environment.project.as_bytes();
-    let count: Option<u32> = conn
-        .prepare_cached("SELECT environment_count FROM projects WHERE id = ?1")?
-        .query_row([project], |r| r.get(0))
+    let found: Option<(u32, u64)> = conn
+        .prepare_cached("SELECT environment_count, access_list FROM projects WHERE id = ?1")?
+        .query_row([project], |r| Ok((r.get(0)?, u64_at(r, 1)?)))
         .maybe()?;
-    let Some(count) = count else { return Ok(Written::Gone) };
+    let Some((count, newest)) = found else { return Ok(Written::Gone) };
     let taken = conn
         .prepare_cached("SELECT 1 FROM environments WHERE id = ?1 OR (project = ?2 AND name = ?3)")?
         .exists(params![environment.id.as_bytes(), project, environment.name.as_str()])?;
@@ -43,9 +45,13 @@ pub(crate) fn insert(
     if count >= limit {
         return Ok(Written::Limit);
     }
+    if keyring.access_list != newest {
+        return Ok(Written::Stale(newest));
+    }
     conn.prepare_cached(
-        "INSERT INTO environments (id, project, name, epoch, head, created_at_ms, origin_environment, origin_version)
-         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
+        "INSERT INTO environments (id, project, name, epoch, head, created_at_ms, origin_environment, origin_version,
+             access_list)
+         VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         environment.id.as_bytes(),
@@ -55,6 +61,7 @@ pub(crate) fn insert(
         int(environment.created_at_ms),
         environment.cloned_from.map(|origin| *origin.environment.as_bytes()),
         environment.cloned_from.map(|origin| int(origin.version)),
+        int(keyring.access_list),
     ])?;
     keyrings::insert(conn, environment.id, keyring)?;
     conn.prepare_cached("UPDATE projects SET environment_count = environment_count + 1 WHERE id = ?1")?
@@ -124,5 +131,6 @@ fn environment(row: &Row<'_>) -> rusqlite::Result<Environment> {
         head: if has_head { Some(rows::version(row)?) } else { None },
         created_at_ms: u64_at(row, at + 4)?,
         cloned_from,
+        rotation_due: row.get(at + 7)?,
     })
 }

@@ -13,7 +13,7 @@ use crate::{
     storage::usage,
 };
 
-const COLUMNS: &str = "id, owner, name, created_at_ms, environment_count";
+pub(crate) const COLUMNS: &str = "id, owner, name, created_at_ms, environment_count";
 
 /// Inserts a project.
 pub(crate) fn insert(conn: &Connection, project: &Project, limit: u32) -> Outcome<Written> {
@@ -85,13 +85,24 @@ pub(crate) fn rename(conn: &Connection, id: ProjectId, name: &Name) -> Outcome<W
     Ok(Written::Done)
 }
 
-/// Deletes a project with everything in it, by foreign key.
+/// Deletes a project with everything in it, by foreign key, and keeps whose it was.
 pub(crate) fn delete(conn: &Connection, id: ProjectId) -> Outcome<bool> {
     usage::release_project(conn, id)?;
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO deleted_projects (id, owner) SELECT id, owner FROM projects WHERE id = ?1",
+    )?
+    .execute([id.as_bytes()])?;
     Ok(conn.prepare_cached("DELETE FROM projects WHERE id = ?1")?.execute([id.as_bytes()])? == 1)
 }
 
-fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
+/// Whose a deleted project was.
+pub(crate) fn last_owner(conn: &Connection, id: ProjectId) -> Outcome<Option<AccountId>> {
+    let mut statement = conn.prepare_cached("SELECT owner FROM deleted_projects WHERE id = ?1")?;
+    Ok(statement.query_row([id.as_bytes()], |r| Ok(AccountId::from_bytes(r.get(0)?))).maybe()?)
+}
+
+/// A project from [`COLUMNS`].
+pub(crate) fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     Ok(Project {
         id: ProjectId::from_bytes(row.get(0)?),
         owner: AccountId::from_bytes(row.get(1)?),

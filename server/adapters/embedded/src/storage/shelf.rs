@@ -153,12 +153,18 @@ fn commit(
     if !holds || version.number != next {
         return Ok(Err(Refusal::Precondition(head)));
     }
-    let epoch: u32 = tx
+    let (epoch, rotation_due): (u32, bool) = tx
         .conn
-        .prepare_cached("SELECT epoch FROM environments WHERE id = ?1")?
-        .query_row([id.as_bytes()], |r| r.get(0))?;
+        .prepare_cached(
+            "SELECT e.epoch, e.access_list < p.access_floor FROM environments e
+             JOIN projects p ON p.id = e.project WHERE e.id = ?1",
+        )?
+        .query_row([id.as_bytes()], |r| Ok((r.get(0)?, r.get(1)?)))?;
     if version.epoch != epoch {
         return Ok(Err(Refusal::Epoch(epoch)));
+    }
+    if rotation_due {
+        return Ok(Err(Refusal::RotationDue(epoch)));
     }
     if !usage.has_room(version.len, reserved(tx, version)?) {
         return Ok(Err(Refusal::Quota { quota_bytes: usage.quota_bytes, used_bytes: usage.used_bytes }));

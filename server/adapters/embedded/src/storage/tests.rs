@@ -67,6 +67,7 @@ async fn commit(stores: &Embedded, digest: Digest) -> Result<Result<u64, Refusal
         environment: Some(environment),
         version: 1,
         digest: None,
+        key: None,
         by_number: false,
     };
     stores.shelf.commit(version, Precondition::First, line).await

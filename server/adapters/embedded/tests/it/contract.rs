@@ -10,12 +10,15 @@ async fn fresh() -> Ports {
     let (folder, stores) = support::fresh();
     Ports {
         directory: stores.directory(),
+        api_keys: stores.api_keys(),
         attempts: stores.attempts(),
         meter: stores.meter(),
         nullifiers: stores.nullifiers(),
         replies: stores.replies(),
         catalog: stores.catalog(),
+        grants: stores.grants(),
         keyrings: stores.keyrings(),
+        roster: stores.roster(),
         shelf: stores.shelf(),
         blobs: stores.blobs(),
         staging: stores.staging(),

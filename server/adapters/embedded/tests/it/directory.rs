@@ -77,10 +77,14 @@ async fn a_deleted_account_stands_nowhere_and_leaves_its_address_free() {
     let (_folder, stores) = with_sessions().await;
     let project = stores.catalog().project(crate::support::PROJECT).await.unwrap();
     assert!(project.is_some());
-    assert!(stores.directory().delete_account(ACCOUNT, vec![line(Kind::AccountDelete)]).await.unwrap());
+    assert!(
+        stores.directory().delete_account(ACCOUNT, vec![line(Kind::AccountDelete)]).await.unwrap().is_done()
+    );
     assert_eq!(live(&stores, 1).await, None);
     assert_eq!(stores.catalog().project(crate::support::PROJECT).await.unwrap(), None);
-    assert!(!stores.directory().delete_account(ACCOUNT, vec![line(Kind::AccountDelete)]).await.unwrap());
+    assert!(
+        !stores.directory().delete_account(ACCOUNT, vec![line(Kind::AccountDelete)]).await.unwrap().is_done()
+    );
     let (directory, again) = (stores.directory(), crate::support::account());
     assert!(directory.create_account(again, vec![line(Kind::AccountCreate)]).await.unwrap());
 }

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use veilcloud_domain::{
     audit::model::Kind,
+    projects::access::KeyringRefusal,
     storage::{
         model::{Precondition, Version},
         port::{Refusal, Started},
@@ -95,10 +96,10 @@ async fn what_is_kept_in_memory_follows_every_change() {
     let first = version(1, digest_of(b"1"), 10);
     let leaf = shelf.commit(first.clone(), Precondition::First, line(Kind::BlobPut)).await.unwrap().ok();
     assert_eq!(read().await.unwrap().head, Some(Version { log_index: leaf, ..first.clone() }));
-    stores.keyrings().rotate(ENVIRONMENT, keyring(2), line(Kind::KeyRotate)).await.unwrap().unwrap().unwrap();
+    stores.keyrings().rotate(ENVIRONMENT, keyring(2), line(Kind::KeyRotate)).await.unwrap().unwrap();
     assert_eq!(read().await.unwrap().epoch, 2);
     let stale = stores.keyrings().rotate(ENVIRONMENT, keyring(2), line(Kind::KeyRotate)).await.unwrap();
-    assert_eq!(stale, Some(Err(2)));
+    assert_eq!(stale, Err(KeyringRefusal::Epoch(2)));
     let old = version(2, digest_of(b"2"), 10);
     let refused = shelf.commit(old, Precondition::Match(first.etag()), line(Kind::BlobPut)).await.unwrap();
     assert_eq!(refused, Err(Refusal::Epoch(2)));

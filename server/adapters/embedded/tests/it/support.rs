@@ -135,11 +135,12 @@ pub fn environment() -> Environment {
         head: None,
         created_at_ms: 3_000,
         cloned_from: None,
+        rotation_due: false,
     }
 }
 
 pub fn keyring(epoch: u32) -> Keyring {
-    Keyring { epoch, file: vec![5; 300], seal: vec![6; 200] }
+    Keyring { epoch, file: vec![5; 300], seal: vec![6; 200], access_list: 0 }
 }
 
 pub fn line(kind: Kind) -> Line {
@@ -151,6 +152,7 @@ pub fn line(kind: Kind) -> Line {
         environment: Some(ENVIRONMENT),
         version: 0,
         digest: None,
+        key: None,
         by_number: false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use prost_reflect::FileDescriptor;
 use veilcloud_proto::POOL;
 
-/// Comments of services, methods, messages and fields.
+/// Comments of services, methods, messages, fields and enum values.
 pub struct Docs(HashMap<String, String>);
 
 impl Docs {
@@ -24,6 +24,9 @@ impl Docs {
                 for field in message.fields() {
                     note(field.full_name(), field.path());
                 }
+            }
+            for value in file.enums().flat_map(|list| list.values().collect::<Vec<_>>()) {
+                note(value.full_name(), value.path());
             }
             for service in file.services() {
                 note(service.full_name(), service.path());

@@ -2,6 +2,7 @@
 
 mod docs;
 mod operation;
+mod reason;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -11,9 +12,19 @@ use serde_json::{Map, Value, json};
 
 use super::{ROUTES, route::Route};
 use docs::Docs;
+pub use reason::{Reason, reasons};
 
+/// Tag of the paths that say how the server is.
+const HEALTH: &str = "Health";
 /// The schema of every failed request.
 const PROBLEM: &str = "#/components/schemas/Problem";
+
+/// What a reader should know before the first request.
+const ABOUT: &str = "Contents are sealed before they are sent and opened after they are read: the server sees ciphertext \
+                     only. Requests with a session carry two headers, `veil-cap` and `veil-pop`; `veilcloud api headers` \
+                     prints both for one request. Errors are `application/problem+json`; `x-veilcloud-errors` says of \
+                     each `reason` what it means and what to do, and so does the page that `type` names. Answers may get \
+                     new fields; requests with unknown ones are refused.";
 
 /// The document of this contract.
 pub fn openapi() -> Value {
@@ -34,22 +45,28 @@ pub fn openapi() -> Value {
             }
         });
     }
-    for (path, text) in [("/health", "The process is up."), ("/health/ready", "The server takes requests.")] {
-        paths.insert(path.to_owned(), health(text));
+    for (path, id, text) in [
+        ("/health", "Health", "The process is up."),
+        ("/health/ready", "Ready", "The server takes requests."),
+    ] {
+        paths.insert(path.to_owned(), health(id, text));
     }
     let mut schemas: Map<String, Value> =
         messages.iter().map(|name| schema::component(name, &docs)).collect();
     schemas.insert("Problem".to_owned(), problem());
     json!({
         "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
         "info": {
             "title": "VeilCloud",
+            "description": ABOUT,
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "End-to-end encrypted environments: the server sees ciphertext only.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "tags": tags(&docs),
+        "x-veilcloud-errors": reason::table(),
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -62,6 +79,10 @@ pub fn openapi() -> Value {
                     "type": "apiKey", "in": "header", "name": "veil-pop",
                     "description": "Proof of possession for this very request: method, path with query, body, time and \
                                     a nonce, signed by the session's key. Base64url without padding, good once.",
+                },
+                "apiKey": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "vck_<id>_<secret>",
+                    "description": "An API key, instead of the two. Its scope and its account's own rights both bound it.",
                 },
             },
             "responses": {
@@ -92,20 +113,31 @@ fn tags(docs: &Docs) -> Vec<Value> {
         let short = name.rsplit('.').next().unwrap_or(name);
         json!({"name": short, "description": docs.of(name)})
     };
-    services.iter().map(tag).collect()
+    let own = json!({"name": HEALTH, "description": "Whether the server runs and takes requests."});
+    services.iter().map(tag).chain([own]).collect()
 }
 
 fn service_of(route: &Route) -> &str {
     route.method.name.rsplit_once('.').map_or("", |(service, _)| service)
 }
 
-fn health(text: &str) -> Value {
-    let answer = |text: &str| json!({"description": text});
+fn health(id: &str, text: &str) -> Value {
+    let status =
+        json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
+    let answer = |text: &str| json!({"description": text, "content": {"application/json": {"schema": status.clone()}}});
     json!({"get": {
+        "operationId": id,
+        "tags": [HEALTH],
         "summary": text,
+        "description": text,
         "security": [],
-        "responses": {"200": answer("Yes."), "503": answer("Not now.")},
+        "responses": {"200": answer("Yes."), "503": answer("Not now."), "default": failed()},
     }})
+}
+
+/// Any answer that is a problem.
+fn failed() -> Value {
+    json!({"$ref": "#/components/responses/Problem"})
 }
 
 fn problem() -> Value {

@@ -3,12 +3,19 @@
 use http::Method;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
+use veilcloud_proto::{RULES, common::v1 as pb};
 
-use super::{PROBLEM, docs::Docs, schema, service_of};
-use crate::rest::{
-    route::{BodyRule, Route},
-    transcode::{header_of, query_field},
+use super::{docs::Docs, failed, schema, service_of};
+use crate::{
+    contract::{header_of, option},
+    rest::{
+        route::{BodyRule, Route},
+        transcode::query_field,
+    },
 };
+
+/// What raw bytes are when nothing else is said.
+const OCTETS: &str = "application/octet-stream";
 
 /// The operation.
 pub fn operation(route: &Route, docs: &Docs) -> Value {
@@ -17,8 +24,11 @@ pub fn operation(route: &Route, docs: &Docs) -> Value {
     let service = service_of(route).rsplit('.').next().unwrap_or_default();
     let name = method.descriptor.name();
     let suffix = if route.http == Method::HEAD { "_Head" } else { "" };
-    let security =
-        if method.access.session { json!([{"veilCapability": [], "veilProof": []}]) } else { json!([]) };
+    let security = match method.access {
+        access if access.keys => json!([{"veilCapability": [], "veilProof": []}, {"apiKey": []}]),
+        access if access.session => json!([{"veilCapability": [], "veilProof": []}]),
+        _ => json!([]),
+    };
     let mut operation = json!({
         "operationId": format!("{service}_{name}{suffix}"),
         "tags": [service],
@@ -34,6 +44,10 @@ pub fn operation(route: &Route, docs: &Docs) -> Value {
         map.insert("requestBody".to_owned(), body);
     }
     operation
+}
+
+fn reads(route: &Route) -> bool {
+    route.http == Method::GET || route.http == Method::HEAD
 }
 
 fn parameters(route: &Route, docs: &Docs) -> Vec<Value> {
@@ -54,7 +68,7 @@ fn parameters(route: &Route, docs: &Docs) -> Vec<Value> {
                 "in": place,
                 "required": by_path || place != "header" && required(&field) || raw_needs(route, &field),
                 "description": docs.of(field.full_name()),
-                "schema": schema::parameter(&field),
+                "schema": schema::parameter(&field, reads(route)),
             }));
         }
     }
@@ -77,8 +91,7 @@ fn raw_needs(route: &Route, field: &FieldDescriptor) -> bool {
 }
 
 fn required(field: &FieldDescriptor) -> bool {
-    let rules: Option<veilcloud_proto::common::v1::Rules> =
-        crate::contract::option(&field.options(), &veilcloud_proto::RULES);
+    let rules: Option<pb::Rules> = option(&field.options(), &RULES);
     rules.is_some_and(|rules| rules.required)
 }
 
@@ -88,6 +101,7 @@ fn request_body(route: &Route, docs: &Docs) -> Option<Value> {
         BodyRule::Json => {
             let in_path = |field: &FieldDescriptor| route.variable_names().any(|name| name == field.name());
             let mut schema = schema::object(&route.method.input, docs, |field| !in_path(field));
+            schema::nullable(&mut schema);
             // Requests are closed: an unknown field is refused. Answers may grow.
             schema["additionalProperties"] = json!(false);
             Some(json!({"required": false, "content": {"application/json": {"schema": schema}}}))
@@ -105,8 +119,8 @@ fn responses(route: &Route, docs: &Docs) -> Value {
     answer_headers(&route.method.output, docs, &mut headers);
     let has_etag = headers.contains_key("etag");
     let mut found = Map::new();
-    let binary = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
-    if route.raw_response.is_some() {
+    if let Some(field) = &route.raw_response {
+        let binary = raw_content(field);
         found.insert(
             "200".into(),
             json!({"description": "The bytes.", "headers": headers, "content": binary}),
@@ -126,19 +140,27 @@ fn responses(route: &Route, docs: &Docs) -> Value {
         }
         found.insert("200".into(), answer);
     }
-    if has_etag && (route.http == Method::GET || route.http == Method::HEAD) {
+    if has_etag && reads(route) {
         found.insert("304".into(), json!({"description": "The caller has this version."}));
     }
-    let problem = json!({"application/problem+json": {"schema": {"$ref": PROBLEM}}});
-    found.insert("default".into(), json!({"description": "The request failed.", "content": problem}));
+    found.insert("default".into(), failed());
     Value::Object(found)
+}
+
+/// The media types of a raw answer: those that its field names.
+fn raw_content(field: &FieldDescriptor) -> Value {
+    let rules: Option<pb::Rules> = option(&field.options(), &RULES);
+    let named = rules.map(|rules| rules.media).filter(|media| !media.is_empty());
+    let named = named.unwrap_or_else(|| OCTETS.to_owned());
+    let schema = json!({"schema": {"type": "string", "format": "binary"}});
+    Value::Object(named.split(',').map(|kind| (kind.trim().to_owned(), schema.clone())).collect())
 }
 
 fn answer_headers(message: &MessageDescriptor, docs: &Docs, found: &mut Map<String, Value>) {
     for field in message.fields().filter(|field| !field.is_list()) {
         if let Some(header) = header_of(&field) {
             let text = docs.of(field.full_name());
-            found.insert(header, json!({"description": text, "schema": schema::parameter(&field)}));
+            found.insert(header, json!({"description": text, "schema": schema::parameter(&field, false)}));
         }
         if let Kind::Message(nested) = field.kind() {
             answer_headers(&nested, docs, found);

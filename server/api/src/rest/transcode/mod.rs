@@ -11,10 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use tonic::Status;
 use veilsign::proof::body_hash;
 
-pub use self::{
-    request::{header_of, query_field},
-    response::MediaType,
-};
+pub use self::{request::query_field, response::MediaType};
 use super::{range::RangeWish, route::Hit};
 use crate::{
     PeerAddr, Settings,
@@ -23,7 +20,8 @@ use crate::{
 };
 
 /// Headers that the gate reads; all of their values go along, so that a doubled credential is still seen as doubled.
-const FORWARDED: [HeaderName; 4] = [
+const FORWARDED: [HeaderName; 5] = [
+    header::AUTHORIZATION,
     HeaderName::from_static("veil-cap"),
     HeaderName::from_static("veil-pop"),
     HeaderName::from_static("x-forwarded-for"),

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Value};
-use veilcloud_proto::{RULES, common::v1 as pb, common::v1::ErrorReason};
+use veilcloud_proto::common::v1::ErrorReason;
 
 use super::unique::Unique;
 use crate::{
-    contract::option,
+    contract::header_of,
     gate::{Gate, too_large},
     rest::{
         query,
@@ -91,11 +91,6 @@ pub fn query_field(route: &Route, name: &str) -> Option<FieldDescriptor> {
     let by_range = route.raw_response.is_some() && RANGE_FIELDS.contains(&field.name());
     let free = !elsewhere && !by_path && !by_range && header_of(&field).is_none() && query::bindable(&field);
     free.then_some(field)
-}
-
-/// The HTTP header that carries a field.
-pub fn header_of(field: &FieldDescriptor) -> Option<String> {
-    option::<pb::Rules>(&field.options(), &RULES).map(|rules| rules.header).filter(|name| !name.is_empty())
 }
 
 fn header_text(field: &FieldDescriptor, parts: &Parts) -> Result<Option<String>, Fault> {

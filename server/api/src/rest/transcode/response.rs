@@ -9,9 +9,10 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, SerializeOptions, Value};
 use tonic::{Code, Status};
 use veilcloud_domain::storage::error::StorageError;
 
-use super::{Wishes, request::header_of};
+use super::Wishes;
 use crate::{
-    gate::{Frames, REPLAYED},
+    contract::header_of,
+    gate::{ALLOWANCE_HEADERS, Frames, REPLAYED},
     rest::{
         range::Served,
         route::{BodyRule, Route},
@@ -23,9 +24,6 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct MediaType(pub &'static str);
 
-/// Headers of the gate's answer that REST passes on.
-const KEPT: [HeaderName; 3] =
-    [REPLAYED, HeaderName::from_static("veil-rate-limit"), HeaderName::from_static("veil-rate-remaining")];
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// Translates the answer of the gate.
@@ -46,7 +44,7 @@ pub async fn translate(
 
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    for name in KEPT {
+    for name in ALLOWANCE_HEADERS.into_iter().chain([REPLAYED]) {
         if let Some(value) = parts.headers.get(&name) {
             headers.insert(name, value.clone());
         }

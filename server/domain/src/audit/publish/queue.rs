@@ -157,6 +157,7 @@ mod tests {
             checkpoint: Bytes::new(),
             publish: false,
             signed_at_ms: 0,
+            edge: Vec::new(),
         }
     }
 

@@ -126,6 +126,7 @@ impl Publisher {
             checkpoint: state.checkpoint,
             publish: false,
             signed_at_ms: state.signed_at_ms,
+            edge: state.edge,
         }))
     }
 

@@ -228,7 +228,10 @@ impl World {
             let checkpoint = self.keys.signer(log).sign(size, root).unwrap();
             let levels = levels.into_values().collect();
             let extension = Extension { log, old_size, old_root, entries, levels };
-            (extension, SignedHead { log, size, root, checkpoint, publish: false, signed_at_ms: 0 })
+            (
+                extension,
+                SignedHead { log, size, root, checkpoint, publish: false, signed_at_ms: 0, edge: Vec::new() },
+            )
         };
         let stage = self.store.stage(&[extension]).await.unwrap();
         self.store.commit(self.epoch, stage, vec![head.clone()]).await.unwrap().unwrap();

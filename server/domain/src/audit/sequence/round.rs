@@ -171,7 +171,8 @@ impl Sequencer {
             let checkpoint =
                 tail.signer().sign(size, root).map_err(|error| damaged(log, &error.to_string()))?;
             member.slot.promise(member.to);
-            heads.push(SignedHead { log, size, root, checkpoint, publish, signed_at_ms });
+            let edge = member.range.edge().to_vec();
+            heads.push(SignedHead { log, size, root, checkpoint, publish, signed_at_ms, edge });
         }
         Ok((heads, stage))
     }

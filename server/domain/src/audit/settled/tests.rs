@@ -78,6 +78,7 @@ async fn a_leaf_that_is_on_its_way_is_waited_for_and_one_that_nobody_wrote_is_un
         environment: None,
         version: 1,
         digest: None,
+        key: None,
         by_number: false,
     };
     // Written into the outbox alone: nobody told the log.

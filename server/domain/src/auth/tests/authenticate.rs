@@ -31,7 +31,7 @@ async fn a_request_needs_a_capability_and_a_proof() {
     let caller = ask(&world, cap, &proof).await.unwrap();
     assert_eq!((caller.account, caller.tier), (alice.account, crate::auth::model::Tier::Free));
     assert!(caller.allows(Actions::ALL, &Resource::account()));
-    assert_eq!(caller.proof_expires_ms(), world.clock.now_ms() + 150_000);
+    assert_eq!(caller.spend().unwrap().until_ms, world.clock.now_ms() + 150_000);
 }
 
 #[tokio::test]
@@ -117,9 +117,9 @@ async fn one_proof_has_one_nullifier_and_the_next_has_another() {
     let alice = world.person("alice@example.org").await;
     let cap = &alice.session().capability;
     let (one, two) = (proof(&world, &alice), proof(&world, &alice));
-    let first = ask(&world, cap, &one).await.unwrap().nullifier();
-    assert_eq!(first, ask(&world, cap, &one).await.unwrap().nullifier());
-    assert_ne!(first, ask(&world, cap, &two).await.unwrap().nullifier());
+    let first = ask(&world, cap, &one).await.unwrap().spend();
+    assert_eq!(first, ask(&world, cap, &one).await.unwrap().spend());
+    assert_ne!(first, ask(&world, cap, &two).await.unwrap().spend());
 }
 
 #[tokio::test]

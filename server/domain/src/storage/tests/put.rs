@@ -153,7 +153,7 @@ async fn only_age_files_to_one_epoch_key_are_taken() {
     let place = Place::new().await;
     let good = place.alice.seal(&place.environment, &place.key, b"A=1\n");
     let passphrase = b"age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA 18\n".to_vec();
-    let keyring = place.world.projects.keyring(&place.access, place.name(), 0).await.unwrap();
+    let keyring = place.world.projects.keyring(&place.access, place.name(), 0).await.unwrap().keyring;
     let twice = [&keyring.file[..22], &stanza(&keyring.file), &keyring.file[22..]].concat();
     let wrong = [
         (b"A=1\n".to_vec(), "age_version"),

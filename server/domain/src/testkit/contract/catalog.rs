@@ -144,6 +144,26 @@ pub async fn a_deleted_project_takes_its_environments_along(ports: Ports) {
     assert_eq!(deletions.iter().filter(|kind| **kind == Kind::ProjectDelete).count(), 1);
 }
 
+pub async fn whose_a_deleted_project_was_is_kept_until_they_are_gone(ports: Ports) {
+    let alice = new_account(&ports, "alice@example.org").await;
+    let bob = new_account(&ports, "bob@example.org").await;
+    let (app, web) = (new_project(&ports, alice.id, "app").await, new_project(&ports, bob.id, "app").await);
+    let last_owner = async |id| ports.catalog.last_owner(id).await.expect("the store works");
+    assert_eq!(last_owner(app.id).await, None, "it is there");
+    for id in [app.id, web.id] {
+        let delete = line(Trail::Project(id), Kind::ProjectDelete);
+        assert!(ports.catalog.delete_project(id, delete).await.expect("the store works"));
+    }
+    assert_eq!((last_owner(app.id).await, last_owner(web.id).await), (Some(alice.id), Some(bob.id)));
+    // Another one of the same name changes nothing; an id that never was has no owner.
+    new_project(&ports, alice.id, "app").await;
+    assert_eq!(last_owner(app.id).await, Some(alice.id));
+    assert_eq!(last_owner(ProjectId::from_bytes(bytes16())).await, None);
+    let end = line(Trail::Account(alice.id), Kind::AccountDelete);
+    assert!(ports.directory.delete_account(alice.id, vec![end]).await.expect("the store works").is_done());
+    assert_eq!((last_owner(app.id).await, last_owner(web.id).await), (None, Some(bob.id)));
+}
+
 pub async fn of_many_creations_of_one_name_one_wins(ports: Ports) {
     let alice = new_account(&ports, "alice@example.org").await;
     let mut race = JoinSet::new();

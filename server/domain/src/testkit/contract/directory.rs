@@ -176,7 +176,9 @@ pub async fn a_deleted_account_takes_everything_along(ports: Ports) {
     let others = new_project(&ports, other.id, "app").await;
 
     let delete = vec![line(Trail::Account(alice.id), Kind::AccountDelete)];
-    assert!(ports.directory.delete_account(alice.id, delete.clone()).await.expect("the store works"));
+    assert!(
+        ports.directory.delete_account(alice.id, delete.clone()).await.expect("the store works").is_done()
+    );
     assert_eq!(ports.directory.account(alice.id).await.expect("the store works"), None);
     assert_eq!(ports.directory.account_by_email(&alice.email).await.expect("the store works"), None);
     assert_eq!(ports.directory.standing(alice.id, session.id).await.expect("the store works"), None);
@@ -191,7 +193,7 @@ pub async fn a_deleted_account_takes_everything_along(ports: Ports) {
     assert_eq!(named, []);
     assert_eq!(ports.catalog.project(others.id).await.expect("the store works"), Some(others));
 
-    assert!(!ports.directory.delete_account(alice.id, delete).await.expect("the store works"));
+    assert!(!ports.directory.delete_account(alice.id, delete).await.expect("the store works").is_done());
     let last = kinds(&ports, Trail::Account(alice.id)).await;
     assert_eq!(last.iter().filter(|kind| **kind == Kind::AccountDelete).count(), 1);
     // The address is free again.

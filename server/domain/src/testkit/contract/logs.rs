@@ -71,6 +71,18 @@ impl Model {
         (new, extension, head)
     }
 
+    /// The roots of the perfect subtrees, by the definition: one for each one-bit of the size.
+    fn edge(&self) -> Vec<Hash> {
+        let (leaves, mut at) = (self.level(0), 0);
+        let widths = (0..usize::BITS).rev().map(|bit| 1 << bit).filter(|width| leaves.len() & width > 0);
+        widths
+            .map(|width: usize| {
+                at += width;
+                root(&leaves[at - width..at])
+            })
+            .collect()
+    }
+
     fn head(&self) -> SignedHead {
         SignedHead {
             log: self.log,
@@ -79,6 +91,7 @@ impl Model {
             checkpoint: note(self.log, self.size(), self.root()),
             publish: true,
             signed_at_ms: NOW_MS + self.size(),
+            edge: self.edge(),
         }
     }
 
@@ -92,6 +105,7 @@ impl Model {
             checkpoint: head.checkpoint.clone(),
             published: Some(head.checkpoint),
             signed_at_ms: head.signed_at_ms,
+            edge: head.edge,
         };
         assert_eq!(state, expected);
         for first in (0..self.entries.len()).step_by(WIDTH) {

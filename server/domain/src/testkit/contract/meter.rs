@@ -1,4 +1,4 @@
-//! Rate limits. How tokens come back is the adapter's: all at once or one by one.
+//! Rate limits. Whether tokens come back one by one or some at once is the adapter's, but never before their time.
 
 use super::sample::*;
 use crate::{
@@ -19,15 +19,20 @@ fn granted(taken: Taken) -> bool {
     matches!(taken, Taken::Granted { .. })
 }
 
+fn left(taken: Taken) -> Option<(Window, u32)> {
+    let Taken::Granted { tightest } = taken else { panic!("refused: {taken:?}") };
+    tightest.map(|left| (left.window, left.left))
+}
+
 pub async fn tokens_run_out_and_come_back(ports: Ports) {
     let first = take(&ports, "k", 2, &[MINUTE], NOW_MS).await;
-    assert_eq!(first, Taken::Granted { tightest: Some((MINUTE, 3)) });
+    assert_eq!(left(first), Some((MINUTE, 3)));
     let second = take(&ports, "k", 3, &[MINUTE], NOW_MS).await;
-    assert_eq!(second, Taken::Granted { tightest: Some((MINUTE, 0)) });
-    let Taken::Refused { window, retry_after_ms } = take(&ports, "k", 1, &[MINUTE], NOW_MS).await else {
+    assert_eq!(left(second), Some((MINUTE, 0)));
+    let Taken::Refused { left, retry_after_ms } = take(&ports, "k", 1, &[MINUTE], NOW_MS).await else {
         panic!("the window is empty");
     };
-    assert_eq!(window, MINUTE);
+    assert_eq!((left.window, left.left), (MINUTE, 0));
     assert!((1..=60_000).contains(&retry_after_ms), "{retry_after_ms}");
     assert!(granted(take(&ports, "k", 1, &[MINUTE], NOW_MS + retry_after_ms).await));
     assert!(granted(take(&ports, "k", 5, &[MINUTE], NOW_MS + 200_000).await));
@@ -37,15 +42,26 @@ pub async fn tokens_run_out_and_come_back(ports: Ports) {
 pub async fn a_refusal_takes_from_no_window(ports: Ports) {
     assert!(granted(take(&ports, "k", 4, &[MINUTE, DAY], NOW_MS).await));
     assert!(granted(take(&ports, "k", 4, &[MINUTE, DAY], NOW_MS + 61_000).await));
-    let Taken::Refused { window, .. } = take(&ports, "k", 1, &[MINUTE, DAY], NOW_MS + 61_000).await else {
+    let Taken::Refused { left, .. } = take(&ports, "k", 1, &[MINUTE, DAY], NOW_MS + 61_000).await else {
         panic!("the day is used up");
     };
-    assert_eq!(window, DAY);
+    assert_eq!(left.window, DAY);
     assert!(!granted(take(&ports, "k", 1, &[MINUTE, DAY], NOW_MS + 61_000).await));
     // The minute still has the one token that the refusals did not take.
     assert!(granted(take(&ports, "k", 1, &[MINUTE], NOW_MS + 61_000).await));
     assert!(!granted(take(&ports, "k", 6, &[MINUTE], NOW_MS + 600_000).await));
     assert!(granted(take(&ports, "k", 5, &[MINUTE], NOW_MS + 600_000).await));
+}
+
+pub async fn a_burst_around_an_edge_takes_no_more_than_one_window(ports: Ports) {
+    for key in ["k", "guard:k"] {
+        assert!(granted(take(&ports, key, 1, &[MINUTE], NOW_MS).await));
+        assert!(granted(take(&ports, key, 4, &[MINUTE], NOW_MS + 59_900).await));
+        assert!(!granted(take(&ports, key, 2, &[MINUTE], NOW_MS + 60_100).await));
+        assert!(granted(take(&ports, key, 1, &[MINUTE], NOW_MS + 60_100).await));
+        assert!(!granted(take(&ports, key, 5, &[MINUTE], NOW_MS + 119_800).await));
+        assert!(granted(take(&ports, key, 5, &[MINUTE], NOW_MS + 180_000).await));
+    }
 }
 
 pub async fn keys_do_not_share_tokens(ports: Ports) {

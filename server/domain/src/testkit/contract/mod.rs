@@ -8,11 +8,13 @@
 //! `fresh` gives the ports of a new and empty store. Each suite asks for all ports, because what one port is told shows
 //! in another: a version in the quota, a deletion in the trail.
 
+pub mod api_keys;
 pub mod attempts;
 pub mod blobs;
 pub mod catalog;
 pub mod directory;
 pub mod environments;
+pub mod grants;
 pub mod keyrings;
 pub mod logs;
 pub mod meter;
@@ -24,6 +26,7 @@ mod sample;
 pub mod sessions;
 pub mod shelf;
 pub mod staging;
+pub mod teams;
 pub mod uploads;
 
 /// Makes a `#[tokio::test]` of each test of a suite, in a module of the suite's name. The first argument is the suite or
@@ -33,13 +36,16 @@ macro_rules! contract_tests {
     (all, $fresh:ident) => {
         $crate::contract_tests!(directory, $fresh);
         $crate::contract_tests!(sessions, $fresh);
+        $crate::contract_tests!(api_keys, $fresh);
         $crate::contract_tests!(attempts, $fresh);
         $crate::contract_tests!(meter, $fresh);
         $crate::contract_tests!(nullifiers, $fresh);
         $crate::contract_tests!(replies, $fresh);
         $crate::contract_tests!(catalog, $fresh);
         $crate::contract_tests!(environments, $fresh);
+        $crate::contract_tests!(grants, $fresh);
         $crate::contract_tests!(keyrings, $fresh);
+        $crate::contract_tests!(teams, $fresh);
         $crate::contract_tests!(shelf, $fresh);
         $crate::contract_tests!(quota, $fresh);
         $crate::contract_tests!(blobs, $fresh);
@@ -76,6 +82,17 @@ macro_rules! contract_tests {
         of_many_trades_of_one_token_one_wins,
         of_many_times_the_same_trade_every_one_wins,
     ] } };
+    (api_keys, $fresh:ident) => { $crate::contract_tests! { @suite api_keys, $fresh, [
+        a_key_comes_back_as_it_was_created,
+        an_id_is_taken_once_and_an_account_has_a_limit,
+        keys_that_are_over_make_room_and_the_oldest_are_forgotten,
+        keys_are_paged_by_id_at_every_size,
+        a_rotation_replaces_the_secret_of_its_generation_only,
+        a_revoked_key_is_seen_as_revoked_at_once,
+        when_a_key_was_used_only_goes_forward,
+        keys_go_with_their_account,
+        of_many_rotations_of_one_generation_one_wins,
+    ] } };
     (attempts, $fresh:ident) => { $crate::contract_tests! { @suite attempts, $fresh, [
         an_attempt_is_taken_once_and_as_it_was_kept,
         an_expired_attempt_is_gone,
@@ -84,6 +101,7 @@ macro_rules! contract_tests {
     (meter, $fresh:ident) => { $crate::contract_tests! { @suite meter, $fresh, [
         tokens_run_out_and_come_back,
         a_refusal_takes_from_no_window,
+        a_burst_around_an_edge_takes_no_more_than_one_window,
         keys_do_not_share_tokens,
         a_guarded_window_outlives_a_flood_of_others,
         no_windows_mean_no_limit,
@@ -108,6 +126,7 @@ macro_rules! contract_tests {
         projects_are_paged_by_name_at_every_size,
         one_project_is_found_by_name,
         a_deleted_project_takes_its_environments_along,
+        whose_a_deleted_project_was_is_kept_until_they_are_gone,
         of_many_creations_of_one_name_one_wins,
     ] } };
     (environments, $fresh:ident) => { $crate::contract_tests! { @suite environments, $fresh, [
@@ -119,11 +138,42 @@ macro_rules! contract_tests {
         an_environment_shows_its_head_and_its_origin,
         a_deleted_environment_takes_its_versions_along,
     ] } };
+    (grants, $fresh:ident) => { $crate::contract_tests! { @suite grants, $fresh, [
+        an_owner_may_do_everything_and_nobody_else_anything,
+        rights_are_what_list_share_and_membership_give_together,
+        what_is_taken_is_gone_at_once,
+        a_share_goes_with_its_team_and_its_project,
+        an_account_that_is_gone_has_no_rights,
+        only_the_next_list_is_put_in_force,
+        a_change_that_is_refused_changes_nothing,
+        shares_are_paged_and_limited,
+        projects_of_others_are_paged_by_id,
+        keys_are_made_for_the_newest_list,
+        of_many_changes_at_once_one_wins_each_number,
+    ] } };
     (keyrings, $fresh:ident) => { $crate::contract_tests! { @suite keyrings, $fresh, [
         keyrings_of_all_epochs_are_kept,
         only_the_next_epoch_follows,
         an_environment_that_is_gone_is_not_rotated,
         of_many_rotations_to_one_epoch_one_wins,
+        a_rotation_is_for_the_newest_list_and_ends_what_is_due,
+        a_part_is_added_once_for_each_key_of_its_principal,
+        parts_go_with_their_environment,
+    ] } };
+    (teams, $fresh:ident) => { $crate::contract_tests! { @suite teams, $fresh, [
+        a_team_name_is_unique_per_owner,
+        an_owner_has_a_limit_of_teams,
+        a_team_is_seen_only_from_inside,
+        teams_are_paged_by_name_at_every_size,
+        a_change_of_a_team_respects_other_names,
+        the_role_counts_that_one_has_when_the_change_is_made,
+        members_are_added_once_up_to_a_limit,
+        members_are_paged_by_account_at_every_size,
+        the_owner_stays,
+        a_deleted_team_tells_each_member,
+        a_deleted_account_leaves_its_teams_and_their_owners_are_told,
+        an_account_is_not_deleted_while_others_are_in_its_team,
+        of_many_who_want_the_last_places_as_many_get_one,
     ] } };
     (shelf, $fresh:ident) => { $crate::contract_tests! { @suite shelf, $fresh, [
         versions_follow_each_other,
@@ -178,6 +228,9 @@ macro_rules! contract_tests {
         a_change_that_was_refused_leaves_none,
         lines_are_given_from_any_index_at_every_limit,
         a_line_of_no_change_is_recorded_after_those_before_it,
+        many_lines_are_recorded_in_their_order_in_each_trail,
+        of_many_recorders_each_is_told_its_own_places,
+        more_lines_at_once_than_are_taken_are_refused_whole,
         trails_with_lines_are_listed_in_order_at_every_size,
         a_change_writes_its_lines_to_every_trail_or_to_none,
         trails_are_numbered_apart,
@@ -226,11 +279,13 @@ mod tests {
     fn every_test_of_a_suite_is_in_the_macro() {
         const LIST: &str = include_str!("mod.rs");
         let suites = [
+            include_str!("api_keys.rs"),
             include_str!("attempts.rs"),
             include_str!("blobs.rs"),
             include_str!("catalog.rs"),
             include_str!("directory.rs"),
             include_str!("environments.rs"),
+            include_str!("grants.rs"),
             include_str!("keyrings.rs"),
             include_str!("logs.rs"),
             include_str!("meter.rs"),
@@ -241,6 +296,7 @@ mod tests {
             include_str!("sessions.rs"),
             include_str!("shelf.rs"),
             include_str!("staging.rs"),
+            include_str!("teams.rs"),
             include_str!("uploads.rs"),
         ];
         let tests =

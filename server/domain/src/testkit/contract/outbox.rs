@@ -4,7 +4,10 @@ use tokio::task::JoinSet;
 
 use super::sample::*;
 use crate::{
-    audit::model::{Kind, Line, Trail},
+    audit::{
+        model::{Kind, Line, Trail},
+        port::RECORD_MAX,
+    },
     storage::model::Precondition,
     testkit::Ports,
 };
@@ -72,6 +75,63 @@ pub async fn a_line_of_no_change_is_recorded_after_those_before_it(ports: Ports)
     assert_eq!(events[2..].iter().map(|e| (e.index, &e.line)).collect::<Vec<_>>(), [(2, &read), (3, &read)]);
 }
 
+/// Reads of a project and of an account by turns, told apart by their number.
+fn reads(trails: [Trail; 2], count: usize) -> Vec<Line> {
+    let read = |n: usize| Line { version: n as u64, ..line(trails[n % 2], Kind::BlobRead) };
+    (0..count).map(read).collect()
+}
+
+pub async fn many_lines_are_recorded_in_their_order_in_each_trail(ports: Ports) {
+    let (alice, app, _) = place(&ports).await;
+    let trails = [Trail::Project(app.id), Trail::Account(alice.id)];
+    assert_eq!(ports.outbox.record_all(Vec::new()).await.expect("the store works"), []);
+    // The project has two lines and the account one.
+    let mut next = [2_u64, 1];
+    for count in [1, 2, 7, 700, RECORD_MAX] {
+        let lines = reads(trails, count);
+        let expected = (0..count).map(|n| next[n % 2] + (n / 2) as u64).collect::<Vec<_>>();
+        assert_eq!(ports.outbox.record_all(lines.clone()).await.expect("the store works"), expected);
+        for (trail, of) in [(0, lines.iter().step_by(2)), (1, lines[count.min(1)..].iter().step_by(2))] {
+            let found = ports.outbox.pending(trails[trail], next[trail], RECORD_MAX).await;
+            let found: Vec<_> =
+                found.expect("the store works").into_iter().map(|e| (e.index, e.line)).collect();
+            assert_eq!(found, (next[trail]..).zip(of.cloned()).collect::<Vec<_>>());
+            next[trail] += found.len() as u64;
+        }
+    }
+    // From any place on, also from inside of what was recorded together.
+    let found = ports.outbox.pending(trails[0], 5, 3).await.expect("the store works");
+    assert_eq!(found.iter().map(|event| event.index).collect::<Vec<_>>(), [5, 6, 7]);
+}
+
+pub async fn of_many_recorders_each_is_told_its_own_places(ports: Ports) {
+    let trail = Trail::Directory;
+    let mut race = JoinSet::new();
+    for writer in 0..u64::from(WRITERS) {
+        let outbox = ports.outbox.clone();
+        let read = move |n| Line { version: 1 + 10 * writer + n, ..line(trail, Kind::LogKey) };
+        race.spawn(async move {
+            let lines: Vec<_> = (0..writer % 4).map(read).collect();
+            let mut indexes = outbox.record_all(lines.clone()).await.expect("the store works");
+            indexes.push(outbox.record(read(9)).await.expect("the store works"));
+            indexes.into_iter().zip(lines.into_iter().chain([read(9)])).collect::<Vec<_>>()
+        });
+    }
+    let mut told = race.join_all().await;
+    assert!(told.iter().all(|own| own.windows(2).all(|pair| pair[0].0 < pair[1].0)));
+    let mut told: Vec<_> = told.drain(..).flatten().collect();
+    told.sort_by_key(|(index, _)| *index);
+    let found = ports.outbox.pending(trail, 0, RECORD_MAX).await.expect("the store works");
+    assert_eq!(found.into_iter().map(|event| (event.index, event.line)).collect::<Vec<_>>(), told);
+    assert!((0..).zip(&told).all(|(expected, (index, _))| expected == *index));
+}
+
+pub async fn more_lines_at_once_than_are_taken_are_refused_whole(ports: Ports) {
+    let lines = vec![line(Trail::Directory, Kind::LogKey); RECORD_MAX + 1];
+    assert!(ports.outbox.record_all(lines).await.is_err());
+    assert_eq!(ports.outbox.waiting(None, 10).await.expect("the store works"), []);
+}
+
 pub async fn trails_with_lines_are_listed_in_order_at_every_size(ports: Ports) {
     let (alice, app, _) = place(&ports).await;
     ports.outbox.record(line(Trail::Directory, Kind::LogKey)).await.expect("the store works");
@@ -105,8 +165,10 @@ pub async fn a_change_writes_its_lines_to_every_trail_or_to_none(ports: Ports) {
     let found = ports.directory.account(alice.id).await.expect("the store works");
     assert_eq!(found.and_then(|account| account.key_index), Some(0));
     let lines = vec![own(Kind::AccountDelete), keys(Kind::KeyRevoke)];
-    assert!(ports.directory.delete_account(alice.id, lines.clone()).await.expect("the store works"));
-    assert!(!ports.directory.delete_account(alice.id, lines).await.expect("the store works"));
+    assert!(
+        ports.directory.delete_account(alice.id, lines.clone()).await.expect("the store works").is_done()
+    );
+    assert!(!ports.directory.delete_account(alice.id, lines).await.expect("the store works").is_done());
     assert_eq!(kinds(&ports, Trail::Account(alice.id)).await, [Kind::AccountCreate, Kind::AccountDelete]);
     let directory = events(&ports, Trail::Directory).await;
     assert_eq!(directory[1].line, keys(Kind::KeyRevoke));
@@ -152,7 +214,7 @@ pub async fn a_trail_outlives_what_it_tells_of(ports: Ports) {
     let delete = line(Trail::Project(app.id), Kind::ProjectDelete);
     assert!(ports.catalog.delete_project(app.id, delete).await.expect("the store works"));
     let delete = vec![line(Trail::Account(alice.id), Kind::AccountDelete)];
-    assert!(ports.directory.delete_account(alice.id, delete).await.expect("the store works"));
+    assert!(ports.directory.delete_account(alice.id, delete).await.expect("the store works").is_done());
     let expected = [Kind::ProjectCreate, Kind::EnvironmentCreate, Kind::ProjectDelete];
     assert_eq!(kinds(&ports, Trail::Project(app.id)).await, expected);
     assert_eq!(kinds(&ports, Trail::Account(alice.id)).await, [Kind::AccountCreate, Kind::AccountDelete]);

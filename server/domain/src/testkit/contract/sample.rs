@@ -47,7 +47,17 @@ pub(super) fn name(text: &str) -> Name {
 
 pub(super) fn line(trail: Trail, kind: Kind) -> Line {
     let actor = AccountId::from_bytes([9; 16]);
-    Line { trail, kind, actor, at_ms: NOW_MS, environment: None, version: 0, digest: None, by_number: false }
+    Line {
+        trail,
+        kind,
+        actor,
+        at_ms: NOW_MS,
+        environment: None,
+        version: 0,
+        digest: None,
+        key: None,
+        by_number: false,
+    }
 }
 
 pub(super) fn account(email: &str) -> Account {
@@ -151,11 +161,12 @@ pub(super) fn environment(project: ProjectId, text: &str) -> Environment {
         head: None,
         created_at_ms: NOW_MS,
         cloned_from: None,
+        rotation_due: false,
     }
 }
 
 pub(super) fn keyring(epoch: u32) -> Keyring {
-    Keyring { epoch, file: bytes32().repeat(8), seal: vec![7; 201] }
+    Keyring { epoch, file: bytes32().repeat(8), seal: vec![7; 201], access_list: 0 }
 }
 
 pub(super) async fn new_environment(ports: &Ports, project: ProjectId, text: &str) -> Environment {

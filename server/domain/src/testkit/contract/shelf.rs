@@ -69,7 +69,7 @@ pub async fn a_commit_under_another_epoch_changes_nothing(ports: Ports) {
     let (_, app, production) = place(&ports).await;
     let rotate = line(Trail::Project(app.id), Kind::KeyRotate);
     let rotated = ports.keyrings.rotate(production.id, keyring(2), rotate).await.expect("the store works");
-    assert_eq!(rotated, Some(Ok(())));
+    assert_eq!(rotated, Ok(()));
     for epoch in [1, 3] {
         let mut stale = Version { epoch, ..version(production.id, 1, b"one") };
         assert_eq!(commit(&ports, app.id, &mut stale, Precondition::First).await, Err(Refusal::Epoch(2)));

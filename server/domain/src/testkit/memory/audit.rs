@@ -6,7 +6,7 @@ use super::MemoryStore;
 use crate::{
     audit::{
         model::{Event, Line, Trail},
-        port::Outbox,
+        port::{Outbox, RECORD_MAX},
     },
     store::StoreError,
 };
@@ -15,6 +15,15 @@ use crate::{
 impl Outbox for MemoryStore {
     async fn record(&self, line: Line) -> Result<u64, StoreError> {
         Ok(self.begin("record")?.log(line))
+    }
+
+    async fn record_all(&self, lines: Vec<Line>) -> Result<Vec<u64>, StoreError> {
+        if lines.len() > RECORD_MAX {
+            let cause = "more lines at once than are taken".to_owned();
+            return Err(StoreError::Unavailable { store: "memory", cause });
+        }
+        let mut state = self.begin("record")?;
+        Ok(lines.into_iter().map(|line| state.log(line)).collect())
     }
 
     async fn pending(&self, trail: Trail, first: u64, limit: usize) -> Result<Vec<Event>, StoreError> {

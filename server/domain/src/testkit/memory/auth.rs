@@ -10,7 +10,7 @@ use super::{ATTEMPTS_MAX, MemoryStore, SessionRow, State};
 use crate::{
     audit::model::{Kind, Line, Trail},
     auth::{
-        model::{Account, Attempt, Email, Ending, NewCredentials, Rotation, Session, Standing},
+        model::{Account, Attempt, Deletion, Email, Ending, NewCredentials, Rotation, Session, Standing},
         port::{Attempts, Directory},
     },
     store::StoreError,
@@ -79,19 +79,25 @@ impl Directory for MemoryStore {
         Ok(true)
     }
 
-    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<bool, StoreError> {
+    async fn delete_account(&self, id: AccountId, lines: Vec<Line>) -> Result<Deletion, StoreError> {
         let mut state = self.begin("delete_account")?;
-        if state.accounts.remove(&id).is_none() {
-            return Ok(false);
+        let peopled = state.peopled_teams(id);
+        if peopled > 0 {
+            return Ok(Deletion::OwnsTeams(u32::try_from(peopled).unwrap_or(u32::MAX)));
         }
+        if state.accounts.remove(&id).is_none() {
+            return Ok(Deletion::Unknown);
+        }
+        let told = state.leave_teams(id, lines.first().map_or(0, |line| line.at_ms));
         state.sessions.retain(|_, row| row.session.account != id);
+        state.api_keys.retain(|_, key| key.account != id);
         let owned = state.projects.values().filter(|p| p.owner == id).map(|p| p.id);
         for project in owned.collect::<Vec<_>>() {
             state.remove_project(project);
         }
         state.uploads.retain(|_, upload| upload.account != id);
         state.log_all(lines);
-        Ok(true)
+        Ok(Deletion::Done { told })
     }
 
     async fn open_session(

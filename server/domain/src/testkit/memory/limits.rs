@@ -3,15 +3,9 @@ use veilsign::nullifier::Nullifier;
 
 use super::MemoryStore;
 use crate::{
-    auth::port::{Claim, Meter, Nullifiers, Replies, RequestKey, Taken, Window},
+    auth::port::{Claim, Left, Meter, Nullifiers, Replies, RequestKey, Taken, Window},
     store::StoreError,
 };
-
-/// Tokens taken from a window since it began.
-pub(super) struct Used {
-    since_ms: u64,
-    tokens: u32,
-}
 
 /// What is remembered of a request that may be repeated.
 pub(super) struct Reply {
@@ -23,27 +17,21 @@ pub(super) struct Reply {
 impl Meter for MemoryStore {
     async fn take(&self, key: &str, cost: u32, windows: &[Window], now_ms: u64) -> Result<Taken, StoreError> {
         let mut state = self.begin("take_tokens")?;
-        let mut tightest: Option<(Window, u32)> = None;
+        let mut tightest: Option<Left> = None;
         for window in windows {
-            let len_ms = u64::from(window.seconds) * 1000;
-            let used = state
-                .windows
-                .entry((key.to_owned(), *window))
-                .or_insert(Used { since_ms: now_ms, tokens: 0 });
-            if now_ms >= used.since_ms + len_ms {
-                *used = Used { since_ms: now_ms, tokens: 0 };
-            }
-            let Some(left) = window.limit.checked_sub(used.tokens.saturating_add(cost)) else {
-                let retry_after_ms = used.since_ms + len_ms - now_ms;
-                return Ok(Taken::Refused { window: *window, retry_after_ms });
-            };
-            if tightest.is_none_or(|(_, least)| left < least) {
-                tightest = Some((*window, left));
+            let sliding = state.windows.entry((key.to_owned(), *window)).or_default();
+            let left = sliding.left(window, now_ms);
+            if left.left < cost {
+                let retry_after_ms = sliding.retry_after_ms(window, cost, now_ms);
+                return Ok(Taken::Refused { left, retry_after_ms });
             }
         }
         for window in windows {
-            if let Some(used) = state.windows.get_mut(&(key.to_owned(), *window)) {
-                used.tokens += cost;
+            let sliding = state.windows.entry((key.to_owned(), *window)).or_default();
+            sliding.take(window, cost, now_ms);
+            let left = sliding.left(window, now_ms);
+            if tightest.is_none_or(|least| left.left < least.left) {
+                tightest = Some(left);
             }
         }
         Ok(Taken::Granted { tightest })

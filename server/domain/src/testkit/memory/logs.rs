@@ -45,6 +45,7 @@ impl StoredLog {
             checkpoint: Bytes::new(),
             published: None,
             signed_at_ms: 0,
+            edge: Vec::new(),
         };
         Self { state, entries: Vec::new(), levels: Vec::new(), published_size: 0 }
     }
@@ -79,6 +80,7 @@ impl Logs {
             checkpoint: head.checkpoint,
             published,
             signed_at_ms: head.signed_at_ms,
+            edge: head.edge,
         };
         if head.publish {
             log.published_size = head.size;

@@ -1,12 +1,15 @@
 //! Every port over one state in memory behind one lock: each method is one transaction because nothing else runs
 //! meanwhile. Written to be read against the ports, not to be fast.
 
+mod api_keys;
 mod audit;
 mod auth;
+mod grants;
 mod limits;
 mod logs;
 mod projects;
 mod storage;
+mod teams;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -14,19 +17,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use veilcore::id::{AccountId, AttemptId, EnvironmentId, ProjectId, SessionId, UploadId};
+use veilcore::id::{AccountId, ApiKeyId, AttemptId, EnvironmentId, ProjectId, SessionId, TeamId, UploadId};
 use veilsign::nullifier::Nullifier;
 
 use crate::{
     audit::model::{Line, Trail},
     auth::{
+        api_keys::model::ApiKey,
         model::{Account, Attempt, Session},
         port::{RequestKey, Window},
+        sliding::Sliding,
     },
     clock::Clock,
     projects::model::{Environment, Keyring, Project},
     storage::model::{Digest, Upload, Version},
     store::StoreError,
+    teams::model::{Seat, Team},
 };
 
 /// Most half-finished protocol runs that are kept.
@@ -48,17 +54,22 @@ struct State {
     accounts: BTreeMap<AccountId, Account>,
     sessions: BTreeMap<SessionId, SessionRow>,
     attempts: VecDeque<(AttemptId, Attempt, u64)>,
+    api_keys: BTreeMap<ApiKeyId, ApiKey>,
     projects: BTreeMap<ProjectId, Project>,
+    last_owners: BTreeMap<ProjectId, AccountId>,
     environments: BTreeMap<EnvironmentId, Environment>,
     keyrings: BTreeMap<(EnvironmentId, u32), Keyring>,
+    granted: grants::Granted,
     versions: BTreeMap<(EnvironmentId, u64), Version>,
+    teams: BTreeMap<TeamId, Team>,
+    seats: BTreeMap<(TeamId, AccountId), Seat>,
     uploads: BTreeMap<UploadId, Upload>,
     staged: BTreeMap<UploadId, Vec<u8>>,
     blobs: BTreeMap<Digest, Blob>,
     outbox: BTreeMap<Trail, BTreeMap<u64, Line>>,
     logs: logs::Logs,
     nullifiers: HashMap<Nullifier, u64>,
-    windows: HashMap<(String, Window), limits::Used>,
+    windows: HashMap<(String, Window), Sliding>,
     replies: HashMap<RequestKey, limits::Reply>,
 }
 
@@ -184,6 +195,7 @@ impl State {
 
     fn remove_environment(&mut self, id: EnvironmentId) -> bool {
         self.keyrings.retain(|(environment, _), _| *environment != id);
+        self.forget_parts(id);
         self.versions.retain(|(environment, _), _| *environment != id);
         self.uploads.retain(|_, upload| upload.environment != id);
         self.environments.remove(&id).is_some()
@@ -194,6 +206,9 @@ impl State {
         for environment in inside.collect::<Vec<_>>() {
             self.remove_environment(environment);
         }
-        self.projects.remove(&id).is_some()
+        self.forget_grants(id);
+        let removed = self.projects.remove(&id);
+        self.last_owners.extend(removed.as_ref().map(|project| (id, project.owner)));
+        removed.is_some()
     }
 }

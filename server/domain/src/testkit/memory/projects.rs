@@ -8,7 +8,7 @@ use crate::{
     page::{Page, PageArgs},
     projects::{
         model::{Environment, Keyring, Project},
-        port::{Catalog, Keyrings, Written},
+        port::{Catalog, Written},
     },
     store::StoreError,
 };
@@ -75,6 +75,11 @@ impl Catalog for MemoryStore {
         Ok(removed)
     }
 
+    async fn last_owner(&self, id: ProjectId) -> Result<Option<AccountId>, StoreError> {
+        let state = self.begin("last_owner")?;
+        Ok(state.last_owners.get(&id).copied().filter(|owner| state.accounts.contains_key(owner)))
+    }
+
     async fn create_environment(
         &self,
         environment: Environment,
@@ -93,6 +98,10 @@ impl Catalog for MemoryStore {
         }
         if state.environments.values().filter(inside).count() >= limit as usize {
             return Ok(Written::Limit);
+        }
+        let newest = state.newest_list(environment.project);
+        if keyring.access_list != newest {
+            return Ok(Written::Stale(newest));
         }
         state.keyrings.insert((environment.id, keyring.epoch), keyring);
         state.environments.insert(environment.id, environment);
@@ -135,36 +144,13 @@ impl State {
         self.projects.values().find(|p| p.owner == owner && p.name == *name).map(|p| p.id)
     }
 
-    fn counted(&self, project: &Project) -> Project {
+    pub(super) fn counted(&self, project: &Project) -> Project {
         let count = self.environments.values().filter(|e| e.project == project.id).count();
         Project { environment_count: u32::try_from(count).unwrap_or(u32::MAX), ..project.clone() }
     }
 
     fn headed(&self, environment: &Environment) -> Environment {
-        Environment { head: self.head(environment.id).cloned(), ..environment.clone() }
-    }
-}
-
-#[async_trait]
-impl Keyrings for MemoryStore {
-    async fn keyring(&self, environment: EnvironmentId, epoch: u32) -> Result<Option<Keyring>, StoreError> {
-        Ok(self.begin("keyring")?.keyrings.get(&(environment, epoch)).cloned())
-    }
-
-    async fn rotate(
-        &self,
-        environment: EnvironmentId,
-        keyring: Keyring,
-        line: Line,
-    ) -> Result<Option<Result<(), u32>>, StoreError> {
-        let mut state = self.begin("rotate")?;
-        let Some(found) = state.environments.get_mut(&environment) else { return Ok(None) };
-        if found.epoch.checked_add(1) != Some(keyring.epoch) {
-            return Ok(Some(Err(found.epoch)));
-        }
-        found.epoch = keyring.epoch;
-        state.keyrings.insert((environment, keyring.epoch), keyring);
-        state.log(line);
-        Ok(Some(Ok(())))
+        let rotation_due = self.rotation_due(environment);
+        Environment { head: self.head(environment.id).cloned(), rotation_due, ..environment.clone() }
     }
 }

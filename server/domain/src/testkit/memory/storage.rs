@@ -44,6 +44,9 @@ impl Shelf for MemoryStore {
         if environment.epoch != version.epoch {
             return Ok(Err(Refusal::Epoch(environment.epoch)));
         }
+        if state.rotation_due(environment) {
+            return Ok(Err(Refusal::RotationDue(environment.epoch)));
+        }
         let quota_bytes = state.quota(owner);
         let used_bytes = state.used(owner);
         // The upload that brought these bytes holds their room already.

@@ -212,7 +212,7 @@ pub fn fsck(data_dir: &Path, check: &mut Check<'_>) -> Result<Summary, OpenError
     // Opening would make one.
     std::fs::metadata(&file).map_err(|error| OpenError::from_io(&file, &error))?;
     let _lock = open::lock(data_dir)?;
-    let conn = open::database(&file)?;
+    let conn = open::database(&file, open::Depth::Whole)?;
     let segments = Segments::new(data_dir);
     let mut run = Run { conn, database: file.clone(), segments, check, summary: Summary::default() };
     run.all().map_err(|stop| match stop {

@@ -40,6 +40,7 @@ async fn grow(folder: &Path, size: u64) {
         checkpoint: "signed".into(),
         publish: false,
         signed_at_ms: 1,
+        edge: Vec::new(),
     };
     let stores = Embedded::open(folder, OutboxKey::new([9; 32]), Options::default()).unwrap();
     let epoch = stores.logs.fence().await.unwrap();

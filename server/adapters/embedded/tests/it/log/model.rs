@@ -87,6 +87,7 @@ impl Model {
             checkpoint: checkpoint(log, new.size()),
             publish: true,
             signed_at_ms: 1_000 + new.size(),
+            edge: Vec::new(),
         };
         (extension, head)
     }

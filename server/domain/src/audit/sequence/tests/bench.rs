@@ -169,6 +169,7 @@ pub(super) fn line(log: Trail, at_ms: u64) -> Line {
         environment: None,
         version: 0,
         digest: None,
+        key: None,
         by_number: false,
     }
 }

@@ -1,0 +1,95 @@
+//! Arguments of the commands about who may do what in a project.
+
+use clap::{Args, Subcommand};
+
+/// Share projects with teams
+///
+/// Sharing signs a list of the team's people and their keys on this machine, and wraps the project's keys for each of
+/// them. Nobody gets in by being put into the team alone: run `share sync` after members changed.
+#[derive(Args)]
+#[command(before_help = "\
+Examples:
+  veilcloud share add my-app crew --permissions project:read,project:write
+  veilcloud share sync my-app
+")]
+pub struct Share {
+    #[command(subcommand)]
+    pub command: ShareCommand,
+}
+
+#[derive(Subcommand)]
+pub enum ShareCommand {
+    /// Share a project with a team, or change what the team may do
+    #[command(
+        before_help = "Examples:\n  veilcloud share add my-app crew --permissions project:read,project:write\n"
+    )]
+    Add {
+        /// Project: its name, or its id
+        project: String,
+        /// Team: its name or id
+        team: String,
+        /// What its members may do: project:read, project:write, project:delete, project:share, audit:read
+        #[arg(long, value_delimiter = ',', default_value = "project:read", value_name = "LIST")]
+        permissions: Vec<String>,
+    },
+    /// List the teams that a project is shared with
+    #[command(
+        before_help = "Examples:\n  veilcloud share list my-app\n  veilcloud share list my-app --json\n"
+    )]
+    List {
+        /// Project: its name, or its id
+        project: String,
+    },
+    /// Let in who joined the teams, shut out who left, with new keys
+    #[command(before_help = "Examples:\n  veilcloud share sync my-app\n")]
+    Sync {
+        /// Project: its name, or its id
+        project: String,
+    },
+    /// End a share, with new keys, and say what the team could open
+    #[command(before_help = "Examples:\n  veilcloud share remove my-app crew\n")]
+    Remove {
+        /// Project: its name, or its id
+        project: String,
+        /// Team: its name or id
+        team: String,
+    },
+}
+
+/// See who may do what in a project
+#[derive(Args)]
+#[command(before_help = "Examples:\n  veilcloud access list my-app\n")]
+pub struct Access {
+    #[command(subcommand)]
+    pub command: AccessCommand,
+}
+
+#[derive(Subcommand)]
+pub enum AccessCommand {
+    /// List the people of a project as its signed access list names them
+    #[command(
+        before_help = "Examples:\n  veilcloud access list my-app\n  veilcloud access list my-app --json\n"
+    )]
+    List {
+        /// Project: its name, or its id
+        project: String,
+    },
+}
+
+/// Take somebody out of everything you manage, and say what they could open
+///
+/// Takes them out of every team that you own or are an admin of, then brings every project of those teams that you may
+/// share in step: new access list, new keys, present content sealed anew. Safe to interrupt and to repeat.
+#[derive(Args)]
+#[command(before_help = "\
+Examples:
+  veilcloud offboard bob@example.com
+  veilcloud offboard bob@example.com --json
+")]
+pub struct Offboard {
+    /// Who: e-mail address or account id
+    pub who: String,
+    /// Do not ask to type the address
+    #[arg(long)]
+    pub yes: bool,
+}

@@ -1,0 +1,184 @@
+//! Creating, listing, rotating and revoking keys: by a session of their account, never by a key.
+
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId};
+
+use super::{
+    ApiKeys,
+    error::ApiKeyError,
+    model::{
+        API_KEY_ACTIONS, API_KEY_LIFETIME_MS_MAX, API_KEYS_MAX, API_KEYS_OVER_MAX, ApiKey, NETWORKS_MAX,
+        NextSecret, OVERLAP_MS_MAX, Overlap, SCOPE_ENVIRONMENTS_MAX, Scope, Verifier,
+    },
+    port::Created,
+};
+use crate::{
+    audit::model::{Kind, Line, Trail},
+    auth::Caller,
+    name::Name,
+    page::{Page, PageArgs},
+};
+
+/// A key as its client asks for it.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// Random id.
+    pub id: ApiKeyId,
+    /// Name to tell it by.
+    pub name: Name,
+    /// Hash of its secret.
+    pub secret_hash: [u8; 32],
+    /// What it may do.
+    pub scope: Scope,
+    /// How long it lives.
+    pub lifetime_ms: u64,
+    /// Public key that epoch keys are wrapped to for it.
+    pub public_key: Option<[u8; 32]>,
+}
+
+/// The next secret of a key.
+#[derive(Debug, Clone)]
+pub struct NewSecret {
+    /// Generation that the key has now.
+    pub generation: u32,
+    /// Hash of the new secret.
+    pub secret_hash: [u8; 32],
+    /// Public key of the new secret.
+    pub public_key: Option<[u8; 32]>,
+    /// How long the old secret stays good.
+    pub overlap_ms: u64,
+    /// How long the key lives from now on; `None` leaves its end where it is.
+    pub lifetime_ms: Option<u64>,
+}
+
+impl ApiKeys {
+    /// Registers a key that the client drew.
+    pub async fn create(&self, caller: &Caller, new: NewApiKey) -> Result<ApiKey, ApiKeyError> {
+        check_scope(&new)?;
+        let now_ms = self.clock.now_ms();
+        let key = ApiKey {
+            id: new.id,
+            account: caller.account,
+            name: new.name,
+            scope: new.scope,
+            public_key: new.public_key,
+            generation: 1,
+            verifier: Verifier([0; 32]),
+            overlap: None,
+            created_at_ms: now_ms,
+            expires_at_ms: now_ms.saturating_add(new.lifetime_ms),
+            revoked_at_ms: None,
+            last_used_at_ms: None,
+        };
+        let key = ApiKey { verifier: self.pepper.seal(&key, &new.secret_hash), ..key };
+        let line = self.line(Kind::ApiKeyCreate, &key);
+        match self.store.create_key(key.clone(), API_KEYS_MAX, API_KEYS_OVER_MAX, line).await? {
+            Created::Done => Ok(key),
+            Created::Taken => Err(ApiKeyError::Taken),
+            Created::Limit => Err(ApiKeyError::Limit { limit: API_KEYS_MAX }),
+            Created::Gone => Err(ApiKeyError::Unknown),
+        }
+    }
+
+    /// The account's keys by id; the uses that were not written yet are not missing.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        page: PageArgs<ApiKeyId>,
+    ) -> Result<Page<ApiKey, ApiKeyId>, ApiKeyError> {
+        self.flush_used().await?;
+        Ok(self.store.keys(caller.account, page).await?)
+    }
+
+    /// Gives a key its next secret.
+    pub async fn rotate(&self, caller: &Caller, id: ApiKeyId, new: NewSecret) -> Result<ApiKey, ApiKeyError> {
+        if new.overlap_ms > OVERLAP_MS_MAX {
+            return Err(ApiKeyError::Scope { field: "overlap_seconds", rule: "is at most 7 days" });
+        }
+        check_lifetime(new.lifetime_ms.unwrap_or(API_KEY_LIFETIME_MS_MAX))?;
+        let now_ms = self.clock.now_ms();
+        let key = self.own(caller.account, id).await?;
+        let until_ms = now_ms.saturating_add(new.overlap_ms).min(key.expires_at_ms);
+        let overlap = (until_ms > now_ms).then_some(Overlap {
+            verifier: key.verifier,
+            expires_at_ms: key.expires_at_ms,
+            until_ms,
+        });
+        let expires_at_ms = new.lifetime_ms.map_or(key.expires_at_ms, |ms| now_ms.saturating_add(ms));
+        let key = ApiKey { expires_at_ms, ..key };
+        let next = NextSecret {
+            generation: new.generation,
+            verifier: self.pepper.seal(&key, &new.secret_hash),
+            public_key: new.public_key,
+            overlap,
+            expires_at_ms,
+        };
+        let generation = new.generation.saturating_add(1);
+        let line = Line { version: u64::from(generation), ..self.line(Kind::ApiKeyRotate, &key) };
+        if !self.store.rotate_key(caller.account, id, next, line).await? {
+            let generation = self.own(caller.account, id).await?.generation;
+            return Err(ApiKeyError::Rotated { generation });
+        }
+        self.own(caller.account, id).await
+    }
+
+    /// Revokes a key, at once.
+    pub async fn revoke(&self, caller: &Caller, id: ApiKeyId) -> Result<(), ApiKeyError> {
+        let key = self.own(caller.account, id).await?;
+        let line = self.line(Kind::ApiKeyRevoke, &key);
+        let revoked = self.store.revoke_key(caller.account, id, self.clock.now_ms(), line).await?;
+        if revoked { Ok(()) } else { Err(ApiKeyError::Unknown) }
+    }
+
+    // A key of somebody else and one that is not there are refused alike.
+    async fn own(&self, account: AccountId, id: ApiKeyId) -> Result<ApiKey, ApiKeyError> {
+        let found = self.store.key(id).await?;
+        found.filter(|key| key.account == account && key.revoked_at_ms.is_none()).ok_or(ApiKeyError::Unknown)
+    }
+
+    /// A line of the account's trail about a key. The entry's subject is the key.
+    fn line(&self, kind: Kind, key: &ApiKey) -> Line {
+        Line {
+            trail: Trail::Account(key.account),
+            kind,
+            actor: key.account,
+            key: None,
+            at_ms: self.clock.now_ms(),
+            environment: Some(EnvironmentId::from_bytes(*key.id.as_bytes())),
+            version: u64::from(key.generation),
+            digest: None,
+            by_number: false,
+        }
+    }
+}
+
+fn check_lifetime(lifetime_ms: u64) -> Result<(), ApiKeyError> {
+    if lifetime_ms == 0 || lifetime_ms > API_KEY_LIFETIME_MS_MAX {
+        return Err(ApiKeyError::Scope { field: "ttl_seconds", rule: "is at least 1 and at most 365 days" });
+    }
+    Ok(())
+}
+
+fn check_scope(new: &NewApiKey) -> Result<(), ApiKeyError> {
+    let refuse = |field, rule| Err(ApiKeyError::Scope { field, rule });
+    check_lifetime(new.lifetime_ms)?;
+    let scope = &new.scope;
+    if new.id.as_bytes() == &[0; 16] {
+        return refuse("api_key_id", "is a random UUID");
+    }
+    if scope.actions.is_empty() || !scope.actions.is_subset_of(API_KEY_ACTIONS) {
+        return refuse(
+            "scope.permissions",
+            "names at least one permission, and only those that a key may hold",
+        );
+    }
+    if scope.project.is_none() && !scope.environments.is_empty() {
+        return refuse("scope.env_names", "needs the project that the environments are in");
+    }
+    if scope.environments.len() > SCOPE_ENVIRONMENTS_MAX {
+        return refuse("scope.env_names", "has at most 32 names");
+    }
+    if scope.networks.len() > NETWORKS_MAX {
+        return refuse("scope.networks", "has at most 16 networks");
+    }
+    Ok(())
+}
