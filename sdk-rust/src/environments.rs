@@ -191,7 +191,7 @@ impl Environments {
         if made.id != id || made.name != name || made.epoch != 1 {
             return Err(Error::integrity(IntegrityReason::WrongEnvironment, format!("environment {name}")));
         }
-        self.client.keep_key(id, 1, key, made_for);
+        self.client.keep_key((self.project, id, 1), key, made_for);
         self.client.repin_name(self.project, name, id).await?;
         Ok(made)
     }

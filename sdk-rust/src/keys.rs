@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rand_core::OsRng;
 use veilcloud_proto::projects::v1 as pb;
-use veilcore::id::{AccountId, EnvironmentId};
+use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 use veilvault::epoch::EpochKey;
 use veilvault::identity::Identity;
 use veilvault::keyring::{self, KeyringError, KeyringSubject, open_keyring, seal_keyring};
@@ -21,9 +21,12 @@ use crate::transport::{blocking, rpc};
 /// Most keys that are kept; beyond it all are forgotten and read again when needed.
 const KEYS_MAX: usize = 256;
 
-/// Keys that were found in keyrings, by environment and epoch.
+/// Where a key belongs: what the keyring it was found in was checked for.
+type Place = (ProjectId, EnvironmentId, u32);
+
+/// Keys that were found in keyrings. A key of one project is none of another, even if a server shows both the same id.
 #[derive(Default)]
-pub(crate) struct KeyCache(Mutex<HashMap<(EnvironmentId, u32), KnownKey>>);
+pub(crate) struct KeyCache(Mutex<HashMap<Place, KnownKey>>);
 
 /// A key of an epoch and who made the keyring it was found in.
 #[derive(Clone)]
@@ -40,16 +43,16 @@ impl KeyCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn get(&self, environment: EnvironmentId, epoch: u32) -> Option<KnownKey> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(environment, epoch)).cloned()
+    fn get(&self, place: Place) -> Option<KnownKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
     }
 
-    fn put(&self, environment: EnvironmentId, epoch: u32, key: KnownKey) {
+    fn put(&self, place: Place, key: KnownKey) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEYS_MAX {
             keys.clear();
         }
-        keys.insert((environment, epoch), key);
+        keys.insert(place, key);
     }
 }
 
@@ -70,11 +73,12 @@ impl Client {
         epoch: u32,
         identity: &Identity,
     ) -> Result<KnownKey> {
-        if let Some(key) = self.inner().keys.get(environment, epoch) {
+        let place = (home.project, environment, epoch);
+        if let Some(key) = self.inner().keys.get(place) {
             return Ok(key);
         }
         let keyring = self.keyring(home, environment, name, epoch, identity).await?;
-        self.inner().keys.put(environment, epoch, keyring.known.clone());
+        self.inner().keys.put(place, keyring.known.clone());
         Ok(keyring.known)
     }
 
@@ -133,15 +137,9 @@ impl Client {
     }
 
     /// Takes note of a key that this account has just made, for the people of this list.
-    pub(crate) fn keep_key(
-        &self,
-        environment: EnvironmentId,
-        epoch: u32,
-        key: &EpochKey,
-        (author, list): (AccountId, u64),
-    ) {
+    pub(crate) fn keep_key(&self, place: Place, key: &EpochKey, (author, list): (AccountId, u64)) {
         let known = KnownKey { key: key.clone(), author, list: Some(list) };
-        self.inner().keys.put(environment, epoch, known);
+        self.inner().keys.put(place, known);
     }
 
     /// Whether new content may be sealed to a key: its maker is the owner, this account, or still in the project. The key
@@ -169,5 +167,20 @@ fn keyring_reason(e: &KeyringError) -> IntegrityReason {
         KeyringError::NotAMember => IntegrityReason::KeyNotGiven,
         KeyringError::Header(_) => IntegrityReason::HeaderMismatch,
         _ => IntegrityReason::KeyringInvalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_one_project_is_not_found_for_another() {
+        let (cache, environment) = (KeyCache::default(), EnvironmentId::from_bytes([5; 16]));
+        let [here, there] = [4, 6].map(|project| (ProjectId::from_bytes([project; 16]), environment, 1));
+        let author = AccountId::from_bytes([1; 16]);
+        cache.put(here, KnownKey { key: EpochKey::generate(&mut OsRng), author, list: None });
+        assert!(cache.get(here).is_some());
+        assert!(cache.get(there).is_none());
     }
 }

@@ -47,12 +47,14 @@ impl Projects {
     /// Creates an empty project. Names match `[a-z0-9][a-z0-9._-]{0,62}` without `..`.
     ///
     /// # Errors
-    /// [`Error::Api`] with `PROJECT_NAME_TAKEN`, `PROJECT_LIMIT` or `FIELD_INVALID`.
+    /// [`Error::Api`] with `PROJECT_NAME_TAKEN`, `PROJECT_LIMIT` or `FIELD_INVALID`; [`Error::Integrity`] with
+    /// [`IntegrityReason::OwnerChanged`] when the server says that it is somebody else's.
     pub async fn create(&self, name: &str) -> Result<Project> {
         let request = pb::CreateProjectRequest { name: name.to_owned(), request_id: times::request_id() };
         let answer: pb::CreateProjectResponse = self.client.call(&rpc::CREATE_PROJECT, &request).await?;
         let made = read(answer.project, &rpc::CREATE_PROJECT)?;
-        self.named(made, name, false).await
+        let owner = self.client.session_in_use().await?.account();
+        self.named(made, name, owner, false).await
     }
 
     /// The account's own projects, by name.
@@ -128,7 +130,7 @@ impl Projects {
         if renamed.id != project.id {
             return Err(Error::integrity(IntegrityReason::WrongProject, format!("project {name}")));
         }
-        self.named(renamed, name, true).await
+        self.named(renamed, name, project.owner_id, true).await
     }
 
     /// Deletes a project with all its environments and their content. Cannot be undone.
@@ -143,7 +145,11 @@ impl Projects {
     }
 
     /// Takes note of a project that this client has just given a name.
-    async fn named(&self, project: Project, name: &str, renamed: bool) -> Result<Project> {
+    async fn named(&self, project: Project, name: &str, owner: AccountId, renamed: bool) -> Result<Project> {
+        // Before anything is noted: who owns a project decides whom keys are wrapped to.
+        if project.owner_id != owner {
+            return Err(Error::integrity(IntegrityReason::OwnerChanged, format!("project {name}")));
+        }
         if project.name != name {
             return Err(Error::integrity(IntegrityReason::WrongProject, format!("project {name}")));
         }

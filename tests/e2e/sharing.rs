@@ -107,3 +107,20 @@ fn after_an_unshare_and_a_share_who_stayed_goes_on_and_makes_keys_for_others() {
     put(&alice, "my-app", b"SECRET=4\n");
     assert_eq!(get(&carol, &id), b"SECRET=4\n");
 }
+
+#[test]
+fn who_is_still_in_through_a_team_of_somebody_else_is_not_said_to_be_out() {
+    let server = Server::start();
+    let [alice, bob, carol] = ["alice@example.com", "bob@example.com", "carol@example.com"]
+        .map(|who| Machine::with_account(server.endpoint(), who));
+    carol.ok(&["teams", "create", "guests"]);
+    carol.ok(&["teams", "add", "guests", "alice@example.com"]);
+    carol.ok(&["teams", "add", "guests", "bob@example.com"]);
+    alice.ok(&["projects", "create", "my-app"]);
+    put(&alice, "my-app", b"SECRET=1\n");
+    alice.ok(&["share", "add", "my-app", "guests"]);
+    alice.refused(&["offboard", "bob@example.com", "--yes"], 5, "STILL_IN");
+    alice.ok(&["share", "remove", "my-app", "guests"]);
+    alice.ok(&["offboard", "bob@example.com", "--yes"]);
+    drop(bob);
+}

@@ -172,7 +172,7 @@ pub async fn offboard(context: &Context, args: Offboard) -> Result<Exit, Failure
     let mut projects = client.projects().list().await?;
     let shared = client.projects().list_shared().await?;
     projects.extend(shared.into_iter().filter(|p| p.permissions.iter().any(|held| held == "project:share")));
-    let mut done = Vec::new();
+    let (mut done, mut left) = (Vec::new(), Vec::new());
     for project in &projects {
         let is_in = !client.projects().access(project).await?.actions_of(account).is_empty();
         let is_due = client.environments(project).list().await?.iter().any(|found| found.rotation_due);
@@ -188,6 +188,15 @@ pub async fn offboard(context: &Context, args: Offboard) -> Result<Exit, Failure
         }
         tell_exposure(context, outcome.exposure.as_ref());
         done.push(outcome_value(project, &outcome));
+        let held = client.projects().access(project).await?.actions_of(account);
+        if !held.is_empty() {
+            left.push(format!("{} ({})", project.name, held.join(" ")));
+        }
+    }
+    if !left.is_empty() {
+        let message = format!("{} can still get at {}", args.who, left.join(", "));
+        let remedy = "end these shares, or ask who manages their teams; then run the same command again";
+        return Err(Failure::new(Exit::Denied, "STILL_IN", message).try_this(remedy));
     }
     let value = json!({
         "account_id": account.to_string(),

@@ -220,6 +220,27 @@ impl Client {
         }
     }
 
+    /// The lists as they are once the server has said that it took one: this one is the newest, or what the newest leads to.
+    async fn access_with(&self, home: Home, number: u64, digest: [u8; 32]) -> Result<Chain> {
+        let mut chain = self.access(home).await?;
+        if chain.number < number {
+            return Err(home.refuse(IntegrityReason::RolledBack, format!("access list {}", chain.number)));
+        }
+        for below in (number + 1..chain.number).rev() {
+            if !chain.lists.contains_key(&below) {
+                self.list_below(&mut chain, below).await?;
+            }
+        }
+        let found = match chain.number == number {
+            true => Some(chain.digest),
+            false => chain.lists.get(&(number + 1)).map(|list| list.parent),
+        };
+        if found != Some(digest) {
+            return Err(home.refuse(IntegrityReason::Forked, format!("access list {number}")));
+        }
+        Ok(chain)
+    }
+
     /// A list by its number below the newest of a chain: what the chain's digests lead to.
     pub(crate) async fn list_below(&self, chain: &mut Chain, number: u64) -> Result<()> {
         let home = chain.home;

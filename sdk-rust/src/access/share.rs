@@ -87,6 +87,15 @@ enum Change {
     Keep,
 }
 
+/// What became of the lists.
+struct Put {
+    before: Chain,
+    /// Entries of the list that was signed: what counts, whatever the server shows afterwards.
+    signed: Vec<AccessEntry>,
+    /// Number of the newest list.
+    number: u64,
+}
+
 /// What the next list is to say.
 #[derive(Default)]
 struct Standing {
@@ -97,11 +106,18 @@ struct Standing {
 }
 
 impl Standing {
-    /// The entries of the list after this one. API keys stay: they are held through no team.
+    /// The entries of the list after this one. API keys stay: they are held through no team. An account that is in the list
+    /// through no team is there by mistake, and no `unshare` would ever take it out.
     fn after(&self, chain: &Chain) -> Vec<AccessEntry> {
-        let stays = |entry: &&AccessEntry| entry.team.is_none_or(|team| self.kept.contains(&team));
-        let stays: Vec<_> = entries(chain).iter().filter(stays).copied().collect();
+        let stays: Vec<_> = entries(chain).iter().filter(|entry| self.stays(entry)).copied().collect();
         merge(&stays, &self.wanted)
+    }
+
+    fn stays(&self, entry: &AccessEntry) -> bool {
+        match entry.team {
+            Some(team) => self.kept.contains(&team),
+            None => matches!(entry.principal, Principal::ApiKey(_)),
+        }
     }
 }
 
@@ -248,8 +264,8 @@ impl Projects {
         let home = Home::of(project);
         let environments = Environments::new(self.client.clone(), home);
         let heads = Heads::of(&environments).await?;
-        let (before, after) = self.put_list(home, change, standing).await?;
-        let (added, removed) = difference(entries(&before), entries(&after));
+        let put = self.put_list(home, change, standing).await?;
+        let (added, removed) = difference(entries(&put.before), &put.signed);
         let progress = progress.as_deref();
         let due =
             |environment: &&crate::environments::Environment| !removed.is_empty() || environment.rotation_due;
@@ -261,11 +277,11 @@ impl Projects {
             true => None,
             false => Some(heads.report(&self.client, project, &removed).await?),
         };
-        Ok(ShareOutcome { access_list: after.number(), added, removed, keys_added, rotated, exposure })
+        Ok(ShareOutcome { access_list: put.number, added, removed, keys_added, rotated, exposure })
     }
 
-    /// Signs the list after the newest one and sends it. Gives the lists before and after.
-    async fn put_list(&self, home: Home, change: Change, standing: &Standing) -> Result<(Chain, Chain)> {
+    /// Signs the list after the newest one and sends it. That the server took it is seen in the lists, not believed.
+    async fn put_list(&self, home: Home, change: Change, standing: &Standing) -> Result<Put> {
         let session = self.client.fresh_session().await?;
         let mut tries = 1;
         loop {
@@ -273,7 +289,7 @@ impl Projects {
             let mut wanted = standing.after(&before);
             wanted.sort_by_key(AccessEntry::place);
             if matches!(change, Change::Keep) && wanted == entries(&before) {
-                return Ok((before.clone(), before));
+                return Ok(Put { number: before.number(), before, signed: wanted });
             }
             let list = AccessList {
                 project: home.project,
@@ -287,11 +303,13 @@ impl Projects {
             list.follows(before.newest(), home.owner).map_err(|e| Error::invalid("access list", e))?;
             let bytes =
                 seal_access(&list, &session.identity).map_err(|e| Error::invalid("access list", e))?;
+            let digest = AccessList::digest(&bytes);
             match self.send_list(home, change, bytes).await {
                 Err(e) if e.is("ACCESS_LIST_STALE") && tries < TRIES_MAX => tries += 1,
                 sent => {
                     sent?;
-                    return Ok((before, self.client.access(home).await?));
+                    let after = self.client.access_with(home, list.number, digest).await?;
+                    return Ok(Put { number: after.number(), before, signed: list.entries });
                 }
             }
         }
@@ -369,4 +387,21 @@ fn difference(before: &[AccessEntry], after: &[AccessEntry]) -> (Vec<AccountId>,
         accounts
     };
     (missing_in(after, before), missing_in(before, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_api_key_stays_in_a_list_through_no_team() {
+        let account = Principal::Account(AccountId::from_bytes([2; 16]));
+        let entry = AccessEntry { principal: account, key: [2; 32], actions: 1, team: None };
+        let team = TeamId::from_bytes([7; 16]);
+        let standing = Standing { kept: vec![team], ..Standing::default() };
+        let api_key = Principal::ApiKey(veilcore::id::ApiKeyId::from_bytes([3; 16]));
+        assert!(standing.stays(&AccessEntry { principal: api_key, ..entry }));
+        assert!(standing.stays(&AccessEntry { team: Some(team), ..entry }));
+        assert!(!standing.stays(&entry));
+    }
 }

@@ -16,10 +16,13 @@ fn id(number: u8) -> ProjectId {
 }
 
 fn shown(name: &str, number: u8) -> Option<pb::Project> {
+    // Ids from 100 on are said to be somebody else's.
+    let own = session(1, 10).account();
+    let owner = if number < 100 { own } else { AccountId::from_bytes([2; 16]) };
     Some(pb::Project {
         project_id: id(number).to_string(),
         name: name.to_owned(),
-        owner_id: session(1, 10).account().to_string(),
+        owner_id: owner.to_string(),
         created_at: Some(Timestamp { seconds: 1_790_000_000, nanos: 0 }),
         ..Default::default()
     })
@@ -110,6 +113,27 @@ async fn an_answer_about_another_project_is_refused() {
     set(&list, &[("news", 2)]);
     assert!(refused(projects.rename(&blog, "news").await), "another id");
     assert!(refused(projects.rename(&blog, "other").await), "another name");
+}
+
+#[tokio::test]
+async fn a_new_project_and_a_renamed_one_are_nobody_else_s() {
+    let state = MemoryState::new();
+    let list = Shown::default();
+    let projects = projects(&list, &state);
+    let foreign =
+        |result| matches!(result, Err(Error::Integrity { reason: IntegrityReason::OwnerChanged, .. }));
+    set(&list, &[("shop", 100)]);
+    assert!(foreign(projects.create("shop").await));
+    let own = Project {
+        owner_id: session(1, 10).account(),
+        ..read(shown("shop", 100), &rpc::GET_PROJECT).expect("one")
+    };
+    set(&list, &[("store", 100)]);
+    assert!(foreign(projects.rename(&own, "store").await));
+    // Nothing was noted: neither the name nor the owner.
+    set(&list, &[("shop", 1), ("store", 2)]);
+    assert_eq!(projects.by_name("shop").await.expect("believed").id, id(1));
+    assert_eq!(projects.by_name("store").await.expect("believed").id, id(2));
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl Environments {
         if rotated.epoch != epoch || rotated.id != site.environment || rotated.name != site.name {
             return Err(Error::BadAnswer { rpc: rpc::ROTATE_KEY.path });
         }
-        self.client.keep_key(site.environment, epoch, &key, made_for);
+        self.client.keep_key((self.project, site.environment, epoch), &key, made_for);
         Ok(())
     }
 

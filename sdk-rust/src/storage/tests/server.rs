@@ -59,6 +59,8 @@ pub(super) struct State {
     /// The project's owner and its access lists.
     pub(super) owner: String,
     pub(super) lists: Vec<Vec<u8>>,
+    /// What the next list that is put is replaced with on its way: nothing, or others.
+    pub(super) swaps_list: Option<Vec<Vec<u8>>>,
     /// Who is said to have made the keyrings, if not whoever calls; and whether they are said to be handed on.
     pub(super) keyring_author: Option<String>,
     pub(super) is_part: bool,
@@ -95,6 +97,7 @@ impl Default for Server {
             bundles: BTreeMap::new(),
             owner: identity.account().to_string(),
             lists: Vec::new(),
+            swaps_list: None,
             keyring_author: None,
             is_part: false,
             is_due: false,
@@ -136,6 +139,14 @@ impl Server {
                 message(&projects::GetEnvironmentResponse { environment })
             }
             "GetKeyring" => state.keyring(&read(body)),
+            "ListShares" => message(&projects::ListSharesResponse::default()),
+            "ListEnvironments" => message(&projects::ListEnvironmentsResponse::default()),
+            "UnshareProject" => {
+                let request: projects::UnshareProjectRequest = read(body);
+                let taken = state.swaps_list.take().unwrap_or_else(|| vec![request.access_list]);
+                state.lists.extend(taken);
+                message(&projects::UnshareProjectResponse::default())
+            }
             "GetAccessList" => state.access_list(&read(body)),
             "ListVersions" => state.list(&read(body)),
             "PutBlob" => state.put(read(body)),

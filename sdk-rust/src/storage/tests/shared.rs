@@ -282,3 +282,27 @@ async fn a_write_begins_with_a_new_key_when_one_is_due_whenever_that_is_said() {
         assert_eq!(get(&client, Some(1)).await.expect("read"), b"by alice");
     }
 }
+
+#[tokio::test]
+async fn that_a_list_was_taken_is_seen_and_not_believed() {
+    let (server, alice, bob, key) = scene().await;
+    let client = machine(&server, &alice);
+    calls(&server, &alice, &alice);
+    let (projects, shop) = (client.projects(), project());
+    let unshare = || projects.unshare(&shop, TEAM, None);
+    // Nothing is stored, and "ok" said.
+    server.state().swaps_list = Some(Vec::new());
+    assert_eq!(reason(unshare().await), Some(RolledBack));
+    // Another list of hers, which still names him; also with one more above it.
+    let other = list(&server, &alice, &[entry(&bob, key, READ)]);
+    server.state().swaps_list = Some(vec![other.clone()]);
+    assert_eq!(reason(unshare().await), Some(Forked));
+    server.state().lists.truncate(1);
+    server.state().lists.push(other.clone());
+    push(&server, &alice, &[entry(&bob, key, READ)]);
+    let both = server.state().lists.split_off(1);
+    let fresh = machine(&server, &alice);
+    calls(&server, &alice, &alice);
+    server.state().swaps_list = Some(both);
+    assert_eq!(reason(fresh.projects().unshare(&project(), TEAM, None).await), Some(Forked));
+}

@@ -92,6 +92,7 @@ impl From<ApiKeyError> for Fault {
         match error {
             ApiKeyError::Taken => Self::new(R::ApiKeyTaken, text),
             ApiKeyError::Limit { limit } => Self::new(R::ApiKeyLimit, text).with("limit", limit),
+            ApiKeyError::Denied => Self::new(R::PermissionDenied, text),
             ApiKeyError::Unknown => Self::new(R::ApiKeyUnknown, text),
             ApiKeyError::Rotated { generation } => {
                 Self::new(R::ApiKeyRotated, text).with("generation", generation)

@@ -93,6 +93,8 @@ pub struct AccessChange {
     pub entries: Vec<AccessEntry>,
     /// The shares.
     pub share: ShareChange,
+    /// What it gives that the list before did not: what its author must hold when it is made.
+    pub gives: Actions,
     /// Whether it takes something from somebody: keys made under an older list have to be rotated.
     pub takes: bool,
 }
@@ -161,11 +163,16 @@ impl AccessChange {
     pub fn judge<F: AccessFacts>(&self, facts: &mut F) -> Result<Result<(), AccessRefusal>, F::Error> {
         let Some(newest) = facts.newest(self.project)? else { return Ok(Err(AccessRefusal::Denied)) };
         let rights = facts.rights(self.project, self.author)?;
-        if !rights.is_some_and(|rights| rights.actions.contains(Actions::PROJECT_SHARE)) {
+        let held = rights.map_or(Actions::NONE, |rights| rights.actions);
+        if !held.contains(Actions::PROJECT_SHARE) {
             return Ok(Err(AccessRefusal::Denied));
         }
         if newest.checked_add(1) != Some(self.number) {
             return Ok(Err(AccessRefusal::Stale(newest)));
+        }
+        // The list before may name the author with what a membership or a share gave that has ended.
+        if !held.contains(self.gives) {
+            return Ok(Err(AccessRefusal::Denied));
         }
         let mut shares = facts.shares(self.project)?;
         match self.share {
@@ -229,6 +236,18 @@ fn entry_fault<F: AccessFacts>(
 /// The actions of an entry that was checked: all its bits have names.
 fn actions(bits: u64) -> Actions {
     Actions::from_bits(bits & GRANTABLE).unwrap_or_default()
+}
+
+/// What `after` gives that `before` does not give to the same principal, with the same keys, through the same team.
+pub(super) fn gives(before: Option<&AccessList>, after: &AccessList) -> Actions {
+    let same = |entry: &AccessEntry, known: &AccessEntry| {
+        (known.principal, known.team, known.key) == (entry.principal, entry.team, entry.key)
+    };
+    let kept = |entry: &AccessEntry| {
+        let known = before.and_then(|list| list.entries.iter().find(|known| same(entry, known)));
+        known.map_or(0, |known| known.actions)
+    };
+    actions(after.entries.iter().fold(0, |all, entry| all | (entry.actions & !kept(entry))))
 }
 
 /// Whether somebody in `before` has less in `after`: an action, or everything because the keys are others.

@@ -67,9 +67,12 @@ impl Projects {
         self.found(access).await
     }
 
-    /// Gives the project another name.
+    /// Gives the project another name. Only the owner does: the name is one among all of theirs.
     pub async fn rename(&self, access: &ProjectAccess, name: Name) -> Result<Project, ProjectsError> {
         access.check_whole(Actions::PROJECT_WRITE)?;
+        if access.actor() != access.owner() {
+            return Err(ProjectsError::Denied);
+        }
         let line = self.line(access, Kind::ProjectUpdate);
         match self.catalog.rename_project(access.project(), name.clone(), line).await? {
             Written::Done => self.found(access).await,

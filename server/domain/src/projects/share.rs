@@ -9,7 +9,7 @@ use super::{
     ProjectAccess, Projects,
     access::{
         AccessChange, AccessRefusal, AccessState, EntryFault, SHAREABLE, SHARES_MAX, Share, ShareChange,
-        takes,
+        gives, takes,
     },
     error::ProjectsError,
 };
@@ -109,9 +109,11 @@ impl Projects {
         lines.push(Line { version: next.number, digest: Some(digest), ..line });
         let number = next.number;
         let takes = takes(before.as_ref(), &next);
+        let gives = gives(before.as_ref(), &next);
+        access.check_gives(gives)?;
         let author = access.actor();
         let entries = next.entries;
-        let change = AccessChange { project, author, number, list, entries, share, takes };
+        let change = AccessChange { project, author, number, list, entries, share, gives, takes };
         match self.grants.change_access(change, lines).await? {
             Ok(()) => Ok(number),
             Err(AccessRefusal::Stale(current)) => Err(ProjectsError::AccessListStale { current }),

@@ -15,6 +15,9 @@ pub enum ApiKeyError {
         /// The limit.
         limit: u32,
     },
+    /// The caller's capability does not allow what the key is to do.
+    #[error("the capability does not allow what the key is to do")]
+    Denied,
     /// The account has no such key, or it was revoked.
     #[error("the account has no such API key, or it was revoked")]
     Unknown,

@@ -54,6 +54,7 @@ impl ApiKeys {
     /// Registers a key that the client drew.
     pub async fn create(&self, caller: &Caller, new: NewApiKey) -> Result<ApiKey, ApiKeyError> {
         check_scope(&new)?;
+        check_reach(caller, &new.scope)?;
         let now_ms = self.clock.now_ms();
         let key = ApiKey {
             id: new.id,
@@ -97,6 +98,10 @@ impl ApiKeys {
         check_lifetime(new.lifetime_ms.unwrap_or(API_KEY_LIFETIME_MS_MAX))?;
         let now_ms = self.clock.now_ms();
         let key = self.own(caller.account, id).await?;
+        check_reach(caller, &key.scope)?;
+        if key.expires_at_ms <= now_ms {
+            return Err(ApiKeyError::Unknown);
+        }
         let until_ms = now_ms.saturating_add(new.overlap_ms).min(key.expires_at_ms);
         let overlap = (until_ms > now_ms).then_some(Overlap {
             verifier: key.verifier,
@@ -156,6 +161,12 @@ fn check_lifetime(lifetime_ms: u64) -> Result<(), ApiKeyError> {
         return Err(ApiKeyError::Scope { field: "ttl_seconds", rule: "is at least 1 and at most 365 days" });
     }
     Ok(())
+}
+
+/// Nobody gets a key, or a secret of one, that does what their own capability does not allow.
+fn check_reach(caller: &Caller, scope: &Scope) -> Result<(), ApiKeyError> {
+    let reaches = scope.places().iter().all(|place| caller.allows(scope.actions, place));
+    if reaches { Ok(()) } else { Err(ApiKeyError::Denied) }
 }
 
 fn check_scope(new: &NewApiKey) -> Result<(), ApiKeyError> {

@@ -6,13 +6,15 @@ use veilcore::{
 };
 use veilsign::{
     api_key,
-    capability::{Actions, Resource},
+    capability::{Actions, Grant, Resource},
 };
 
 use super::{
     NewApiKey, NewSecret, Pepper,
     error::ApiKeyError,
-    model::{API_KEY_ACTIONS, API_KEY_LIFETIME_MS_MAX, API_KEYS_MAX, OVERLAP_MS_MAX, Scope, Verifier},
+    model::{
+        API_KEY_ACTIONS, API_KEY_LIFETIME_MS_MAX, API_KEYS_MAX, OVERLAP_MS_MAX, Overlap, Scope, Verifier,
+    },
     used::GATHER_MS,
 };
 use crate::{
@@ -327,4 +329,67 @@ fn whoever_writes_the_store_can_neither_plant_a_key_nor_widen_one() {
         assert!(!pepper.verify(&forged, &shown.hash(), 0), "{forged:?}");
     }
     assert!(!Pepper::new([7; 32]).verify(&row, &shown.hash(), 0));
+}
+
+#[tokio::test]
+async fn a_narrowed_capability_gives_no_wider_key() {
+    let world = World::default();
+    let (alice, whole) = alice(&world).await;
+    let key = drawn(1);
+    let project = ProjectId::from_bytes([5; 16]);
+    let inside = Scope { project: Some(project), ..scope(Actions::PROJECT_READ) };
+    let grants = vec![
+        Grant::new(Resource::account(), Actions::KEY_MANAGE),
+        Grant::new(Resource::project(project), Actions::PROJECT_READ),
+    ];
+    let narrow = alice.narrowed_caller(&world, grants).await;
+    let elsewhere = Some(ProjectId::from_bytes([6; 16]));
+    for wider in [
+        scope(Actions::PROJECT_READ),
+        Scope { project: elsewhere, ..inside.clone() },
+        Scope { actions: Actions::PROJECT_READ | Actions::PROJECT_WRITE, ..inside.clone() },
+    ] {
+        let refused = world.api_keys.create(&narrow, new(&key, wider)).await;
+        assert!(matches!(refused, Err(ApiKeyError::Denied)), "{refused:?}");
+    }
+    world.api_keys.create(&narrow, new(&key, inside)).await.unwrap();
+    world.api_keys.rotate(&narrow, key.id(), next(&drawn(3), 1, 0)).await.unwrap();
+    // Nor the next secret of one that somebody with more made.
+    let wide = drawn(2);
+    world.api_keys.create(&whole, new(&wide, scope(Actions::PROJECT_READ))).await.unwrap();
+    let refused = world.api_keys.rotate(&narrow, wide.id(), next(&drawn(4), 1, 0)).await;
+    assert!(matches!(refused, Err(ApiKeyError::Denied)), "{refused:?}");
+    assert!(shown(&world, &wide).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_expired_key_gets_no_next_secret() {
+    let world = World::default();
+    let (_, caller) = alice(&world).await;
+    let key = drawn(1);
+    let short = NewApiKey { lifetime_ms: 1000, ..new(&key, scope(Actions::PROJECT_READ)) };
+    world.api_keys.create(&caller, short).await.unwrap();
+    world.clock.advance(1000);
+    let longer = NewSecret { lifetime_ms: Some(9000), ..next(&drawn(2), 1, 0) };
+    let refused = world.api_keys.rotate(&caller, key.id(), longer).await;
+    assert!(matches!(refused, Err(ApiKeyError::Unknown)), "{refused:?}");
+}
+
+#[test]
+fn whoever_writes_the_store_does_not_revive_a_secret_past_the_end_it_had() {
+    let pepper = Pepper::new([6; 32]);
+    let (old, shown) = (drawn(1), drawn(2));
+    let row = super::authenticate::decoy();
+    let row = super::model::ApiKey { expires_at_ms: 100, scope: scope(Actions::PROJECT_READ), ..row };
+    let overlap = Overlap { verifier: pepper.seal(&row, &old.hash()), expires_at_ms: 100, until_ms: 50 };
+    let row = super::model::ApiKey { expires_at_ms: 1000, overlap: Some(overlap), ..row };
+    let row = super::model::ApiKey { verifier: pepper.seal(&row, &shown.hash()), ..row };
+    assert!(pepper.verify(&row, &old.hash(), 49) && !pepper.verify(&row, &old.hash(), 50));
+    for moved in
+        [Overlap { until_ms: 1000, ..overlap }, Overlap { until_ms: 1000, expires_at_ms: 1000, ..overlap }]
+    {
+        let row = super::model::ApiKey { overlap: Some(moved), ..row.clone() };
+        assert!(!pepper.verify(&row, &old.hash(), 100), "{moved:?}");
+        assert!(pepper.verify(&row, &shown.hash(), 100));
+    }
 }

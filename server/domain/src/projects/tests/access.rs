@@ -381,3 +381,53 @@ async fn a_change_that_cannot_be_stored_changes_nothing() {
     assert_eq!(scene.world.access_state(scene.app.project()).await.number, 1);
     assert!(scene.can(&scene.bob, READ).await);
 }
+
+#[tokio::test]
+async fn what_an_ended_membership_gave_is_not_given_on() {
+    let wide = set(&[READ, WRITE, GIVE]);
+    let scene = Scene::shared(wide).await;
+    let other = scene.world.team(&scene.alice, "other", &[&scene.bob]).await;
+    scene.world.join(&scene.alice, scene.team, scene.mallory.account).await;
+    let mut both = [scene.bob.entry(scene.team, wide), scene.bob.entry(other, set(&[READ, GIVE]))];
+    both.sort_by_key(|entry| entry.team);
+    scene.world.share(&scene.alice, &scene.app, other, set(&[READ, GIVE]), &both).await.unwrap();
+    scene.world.leave(&scene.alice, scene.team, scene.bob.account).await;
+    // The list still names bob with what the first team gave; he holds only what the other one gives.
+    let access = scene.access(&scene.bob, GIVE).await.unwrap();
+    let rest = scene.bob.entry(other, set(&[READ, GIVE]));
+    let put = async |actions| {
+        let entries = [rest, scene.mallory.entry(scene.team, actions)];
+        scene.world.put_list(&scene.bob, &access, &entries).await
+    };
+    let refused = put(WRITE).await;
+    assert!(matches!(refused, Err(ProjectsError::Denied)), "{refused:?}");
+    assert!(!scene.can(&scene.mallory, WRITE).await);
+    put(READ).await.unwrap();
+    assert!(scene.can(&scene.mallory, READ).await);
+}
+
+#[tokio::test]
+async fn a_list_gives_nothing_that_the_capability_of_its_author_does_not_allow() {
+    let scene = Scene::shared(set(&[READ, WRITE])).await;
+    let place = Resource::project(scene.app.project());
+    let narrow = scene.alice.narrowed_caller(&scene.world, vec![Grant::new(place, set(&[READ, GIVE]))]).await;
+    let narrow = scene.world.projects.authorize(&narrow, scene.app.project(), GIVE).await.unwrap();
+    scene.world.join(&scene.alice, scene.team, scene.mallory.account).await;
+    let bob = scene.bob.entry(scene.team, set(&[READ, WRITE]));
+    let put = async |actions| {
+        let entries = [bob, scene.mallory.entry(scene.team, actions)];
+        scene.world.put_list(&scene.alice, &narrow, &entries).await
+    };
+    let refused = put(WRITE).await;
+    assert!(matches!(refused, Err(ProjectsError::Denied)), "{refused:?}");
+    put(READ).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_owner_renames() {
+    let scene = Scene::shared(set(&[READ, WRITE])).await;
+    let access = scene.access(&scene.bob, set(&[READ, WRITE])).await.unwrap();
+    let refused = scene.world.projects.rename(&access, name("api")).await;
+    assert!(matches!(refused, Err(ProjectsError::Denied)), "{refused:?}");
+    assert_eq!(scene.world.projects.get(&access).await.unwrap().name, name("app"));
+}

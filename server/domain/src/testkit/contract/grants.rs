@@ -94,6 +94,7 @@ impl Scene {
             list: bytes32().to_vec(),
             entries: entries.to_vec(),
             share,
+            gives: Actions::NONE,
             takes: false,
         }
     }

@@ -2,6 +2,7 @@
 
 use tokio::task::JoinSet;
 use veilcore::id::{ApiKeyId, EnvironmentId, ProjectId};
+use veilsign::capability::Actions;
 use veilvault::access::Principal;
 
 use super::sample::*;
@@ -105,6 +106,7 @@ async fn next_list(ports: &Ports, project: &Project, number: u64) {
         list: bytes32().to_vec(),
         entries: Vec::new(),
         share: ShareChange::Keep,
+        gives: Actions::NONE,
         takes: true,
     };
     let lines = vec![line(Trail::Project(project.id), Kind::AccessList)];
