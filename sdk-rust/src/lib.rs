@@ -81,7 +81,9 @@ mod times;
 mod transport;
 mod users;
 
-pub use access::{Access, AccessGrant, Exposure, ExposureReport, Listed, Share, ShareOutcome, SharePlan};
+pub use access::{
+    Access, AccessGrant, Exposure, ExposureReport, Listed, Share, ShareOutcome, SharePlan, SyncPlan,
+};
 pub use account::Account;
 pub use audit::{
     Audit, AuditEvent, EVENTS_MAX, EventProof, EventReader, Evidence, Finding, LogToken, Monitor, Proven,

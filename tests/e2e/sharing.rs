@@ -29,7 +29,7 @@ fn shared(server: &Server, permissions: &str) -> (Machine, Machine, String) {
     put(&alice, "my-app", b"SECRET=1\n");
     alice.ok(&["teams", "create", "crew"]);
     alice.ok(&["teams", "add", "crew", "bob@example.com"]);
-    alice.ok(&["share", "add", "my-app", "crew", "--permissions", permissions]);
+    alice.ok(&["share", "add", "my-app", "crew", "--permissions", permissions, "--yes"]);
     let listed = json(&bob, &["projects", "list"]);
     let id = text(&listed["projects"][0]["id"]);
     (alice, bob, id)
@@ -79,7 +79,11 @@ fn a_reader_does_not_write_and_who_joins_later_is_let_in_by_sync() {
     alice.ok(&["teams", "add", "crew", "carol@example.com"]);
     // In the team, and in no list that anybody signed.
     carol.refused(&["storage", "get", &id, "production"], 5, "PERMISSION_DENIED");
-    let synced = json(&alice, &["share", "sync", "my-app"]);
+    // Nobody is let in whom nobody has looked at.
+    let asked = alice.refused(&["share", "sync", "my-app"], 2, "INPUT_NEEDED");
+    assert!(asked.stderr.contains("through team"), "{}", asked.stderr);
+    carol.refused(&["storage", "get", &id, "production"], 5, "PERMISSION_DENIED");
+    let synced = json(&alice, &["share", "sync", "my-app", "--yes"]);
     assert_eq!((&synced["keys_added"], &synced["access_list"]), (&1.into(), &2.into()), "{synced}");
     assert_eq!(get(&carol, &id), b"SECRET=1\n");
     let again = json(&alice, &["share", "sync", "my-app"]);
@@ -94,12 +98,12 @@ fn after_an_unshare_and_a_share_who_stayed_goes_on_and_makes_keys_for_others() {
     let (alice, bob, id) = shared(&server, "project:read,project:write");
     let carol = Machine::with_account(server.endpoint(), "carol@example.com");
     alice.ok(&["teams", "add", "crew", "carol@example.com"]);
-    alice.ok(&["share", "sync", "my-app"]);
+    alice.ok(&["share", "sync", "my-app", "--yes"]);
     assert_eq!(get(&carol, &id), b"SECRET=1\n");
     alice.ok(&["share", "remove", "my-app", "crew"]);
     bob.refused(&["storage", "get", &id, "production"], 5, "PERMISSION_DENIED");
     alice.ok(&["teams", "remove", "crew", "bob@example.com"]);
-    alice.ok(&["share", "add", "my-app", "crew", "--permissions", "project:read,project:write"]);
+    alice.ok(&["share", "add", "my-app", "crew", "--permissions", "project:read,project:write", "--yes"]);
     put(&carol, &id, b"SECRET=3\n");
     assert_eq!(get(&alice, "my-app"), b"SECRET=3\n");
     carol.ok(&["envs", "rotate", &id, "production"]);
@@ -109,7 +113,7 @@ fn after_an_unshare_and_a_share_who_stayed_goes_on_and_makes_keys_for_others() {
 }
 
 #[test]
-fn who_is_still_in_through_a_team_of_somebody_else_is_not_said_to_be_out() {
+fn who_is_offboarded_is_out_also_of_what_a_team_of_somebody_else_gave() {
     let server = Server::start();
     let [alice, bob, carol] = ["alice@example.com", "bob@example.com", "carol@example.com"]
         .map(|who| Machine::with_account(server.endpoint(), who));
@@ -118,9 +122,34 @@ fn who_is_still_in_through_a_team_of_somebody_else_is_not_said_to_be_out() {
     carol.ok(&["teams", "add", "guests", "bob@example.com"]);
     alice.ok(&["projects", "create", "my-app"]);
     put(&alice, "my-app", b"SECRET=1\n");
-    alice.ok(&["share", "add", "my-app", "guests"]);
-    alice.refused(&["offboard", "bob@example.com", "--yes"], 5, "STILL_IN");
-    alice.ok(&["share", "remove", "my-app", "guests"]);
+    alice.ok(&["share", "add", "my-app", "guests", "--yes"]);
+    let id = text(&json(&bob, &["projects", "list"])["projects"][0]["id"]);
+    assert_eq!(get(&bob, &id), b"SECRET=1\n");
     alice.ok(&["offboard", "bob@example.com", "--yes"]);
-    drop(bob);
+    bob.refused(&["storage", "get", &id, "production"], 5, "PERMISSION_DENIED");
+    assert_eq!(get(&carol, &id), b"SECRET=1\n");
+    // Still in Carol's team: proposed, and not let in again.
+    alice.refused(&["share", "sync", "my-app"], 2, "INPUT_NEEDED");
+    bob.refused(&["storage", "get", &id, "production"], 5, "PERMISSION_DENIED");
+}
+
+#[test]
+fn who_owns_a_project_is_not_said_to_be_out_of_it() {
+    let server = Server::start();
+    let [alice, bob] =
+        ["alice@example.com", "bob@example.com"].map(|who| Machine::with_account(server.endpoint(), who));
+    alice.ok(&["teams", "create", "crew"]);
+    alice.ok(&["teams", "add", "crew", "bob@example.com"]);
+    bob.ok(&["projects", "create", "bobs-app"]);
+    put(&bob, "bobs-app", b"SECRET=1\n");
+    bob.ok(&[
+        "share",
+        "add",
+        "bobs-app",
+        "crew",
+        "--permissions",
+        "project:read,project:write,project:share",
+        "--yes",
+    ]);
+    alice.refused(&["offboard", "bob@example.com", "--yes"], 5, "STILL_IN");
 }

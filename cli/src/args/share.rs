@@ -31,6 +31,9 @@ pub enum ShareCommand {
         /// What its members may do: project:read, project:write, project:delete, project:share, audit:read
         #[arg(long, value_delimiter = ',', default_value = "project:read", value_name = "LIST")]
         permissions: Vec<String>,
+        /// Do not ask to type the project's name after the people were shown
+        #[arg(long)]
+        yes: bool,
     },
     /// List the teams that a project is shared with
     #[command(
@@ -45,6 +48,9 @@ pub enum ShareCommand {
     Sync {
         /// Project: its name, or its id
         project: String,
+        /// Do not ask to type the project's name after the people to let in were shown
+        #[arg(long)]
+        yes: bool,
     },
     /// End a share, with new keys, and say what the team could open
     #[command(before_help = "Examples:\n  veilcloud share remove my-app crew\n")]
@@ -78,8 +84,8 @@ pub enum AccessCommand {
 
 /// Take somebody out of everything you manage, and say what they could open
 ///
-/// Takes them out of every team that you own or are an admin of, then brings every project of those teams that you may
-/// share in step: new access list, new keys, present content sealed anew. Safe to interrupt and to repeat.
+/// Takes them out of every team that you own or are an admin of, then out of the access list of every project that you
+/// may share: new list, new keys, present content sealed anew. Lets nobody in. Safe to interrupt and to repeat.
 #[derive(Args)]
 #[command(before_help = "\
 Examples:

@@ -11,15 +11,16 @@ use crate::args::share::{Access, AccessCommand, Offboard, Share, ShareCommand};
 use crate::context::Context;
 use crate::ui::error::Failure;
 use crate::ui::exit::Exit;
+use crate::ui::output::{plain, say};
 use crate::ui::progress;
 
 pub async fn manage(context: &Context, args: Share) -> Result<Exit, Failure> {
     match args.command {
-        ShareCommand::Add { project, team, permissions } => {
-            add(context, &project, &team, &permissions).await?
+        ShareCommand::Add { project, team, permissions, yes } => {
+            add(context, &project, &team, &permissions, yes).await?
         }
         ShareCommand::List { project } => list(context, &project).await?,
-        ShareCommand::Sync { project } => sync(context, &project).await?,
+        ShareCommand::Sync { project, yes } => sync(context, &project, yes).await?,
         ShareCommand::Remove { project, team } => remove(context, &project, &team).await?,
     }
     Ok(Exit::Done)
@@ -65,12 +66,18 @@ fn account_of(principal: Principal) -> Option<AccountId> {
     }
 }
 
-async fn add(context: &Context, project: &str, team: &str, permissions: &[String]) -> Result<(), Failure> {
+async fn add(
+    context: &Context,
+    project: &str,
+    team: &str,
+    permissions: &[String],
+    yes: bool,
+) -> Result<(), Failure> {
     let (client, project) = context.project(project).await?;
     let team = team_of(&client, team).await?;
     let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
     let plan = client.projects().plan_share(&project, team.id, &permissions).await?;
-    tell_plan(context, &plan);
+    confirm(context, &project, std::slice::from_ref(&plan), yes)?;
     let bar = progress::count(context.output, "sharing");
     let outcome = client.projects().share(&project, &plan, bar).await?;
     let mut value = outcome_value(&project, &outcome);
@@ -89,16 +96,29 @@ async fn add(context: &Context, project: &str, team: &str, permissions: &[String
     Ok(())
 }
 
-/// Who is let in, and the keys to compare with them.
-fn tell_plan(context: &Context, plan: &SharePlan) {
-    for member in &plan.members {
-        let name = crate::ui::output::plain(&member.display_name);
-        let line = match member.key {
-            Some(key) => format!("  {} {name} key {}", member.account_id, show::hex(&key[..8])),
-            None => format!("  {} {name} is left out: the directory has no keys", member.account_id),
-        };
-        context.output.say(&line);
+/// Shows who is let in, with the keys to compare, and has it confirmed: that they are in the team is the server's word.
+fn confirm(context: &Context, project: &Project, plans: &[SharePlan], yes: bool) -> Result<(), Failure> {
+    // Whoever is asked has to see what for, also with `--json`.
+    let tell = |line: &str| if yes { context.output.say(line) } else { say(line) };
+    let mut people = 0;
+    for plan in plans {
+        tell(&format!("through team {}, with {}:", plan.team_id, plan.permissions.join(" ")));
+        for member in &plan.members {
+            let name = plain(&member.display_name);
+            match member.key {
+                Some(key) => tell(&format!("  {} {name} key {}", member.account_id, show::hex(&key[..8]))),
+                None => {
+                    tell(&format!("  {} {name} is left out: the directory has no keys", member.account_id))
+                }
+            }
+            people += usize::from(member.key.is_some());
+        }
     }
+    if people == 0 {
+        return Ok(());
+    }
+    let act = format!("this lets the {people} shown into {}", project.name);
+    context.prompt.confirm(&act, &project.name, yes)
 }
 
 fn listed_value(member: &veilcloud_sdk::Listed) -> Value {
@@ -127,10 +147,12 @@ async fn list(context: &Context, project: &str) -> Result<(), Failure> {
     context.output.list("shares", items, &["team", "permissions", "shared"], rows)
 }
 
-async fn sync(context: &Context, project: &str) -> Result<(), Failure> {
+async fn sync(context: &Context, project: &str, yes: bool) -> Result<(), Failure> {
     let (client, project) = context.project(project).await?;
+    let plan = client.projects().plan_sync(&project).await?;
+    confirm(context, &project, &plan.gains, yes)?;
     let bar = progress::count(context.output, "keys");
-    let outcome = client.projects().sync(&project, bar).await?;
+    let outcome = client.projects().sync(&project, &plan, bar).await?;
     let sentence = format!(
         "{} is in step: {} let in, {} shut out, {} keys handed on, {} environments with a new key",
         project.name,
@@ -181,7 +203,7 @@ pub async fn offboard(context: &Context, args: Offboard) -> Result<Exit, Failure
         }
         context.output.say(&format!("{}: new access list and keys", project.name));
         let bar = progress::count(context.output, "keys");
-        let mut outcome = client.projects().sync(project, bar).await?;
+        let mut outcome = client.projects().shut_out(project, &[account], bar).await?;
         if outcome.exposure.is_none() {
             // What an interrupted run has begun.
             outcome.exposure = Some(client.projects().exposure(project, &[account]).await?);
@@ -195,7 +217,7 @@ pub async fn offboard(context: &Context, args: Offboard) -> Result<Exit, Failure
     }
     if !left.is_empty() {
         let message = format!("{} can still get at {}", args.who, left.join(", "));
-        let remedy = "end these shares, or ask who manages their teams; then run the same command again";
+        let remedy = "who owns a project cannot be taken out of it: move its content to one of yours";
         return Err(Failure::new(Exit::Denied, "STILL_IN", message).try_this(remedy));
     }
     let value = json!({

@@ -106,7 +106,7 @@ impl Client {
         digest: [u8; 32],
     ) -> Result<Option<PublicKey>> {
         let pins = self.pins().await?;
-        if let Some(known) = pins.access.get(home.project).and_then(|pin| pin.keys.get(&digest)) {
+        if let Some(known) = pins.access.get(home.project).and_then(|pin| pin.keys.get(&(account, digest))) {
             return PublicKey::from_bytes(known).map(Some).map_err(|e| Error::invalid("pinned key", e));
         }
         let Some(key) = self.shown_key(account).await?.filter(|key| *key.digest() == digest) else {
@@ -116,7 +116,7 @@ impl Client {
         self.change_pins(move |pins| {
             let owned = pins.access.own(home.project, home.owner);
             let changed = owned.map_err(|reason| home.refuse(reason, "the owner"))?;
-            Ok(pins.access.know(home.project, digest, bytes) || changed)
+            Ok(pins.access.know(home.project, account, digest, bytes) || changed)
         })
         .await?;
         Ok(Some(public))

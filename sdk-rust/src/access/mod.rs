@@ -5,6 +5,7 @@
 mod authors;
 mod parts;
 mod pins;
+mod plan;
 mod report;
 mod share;
 
@@ -20,8 +21,9 @@ use veilvault::seal::NO_DIGEST;
 
 pub(crate) use self::authors::{HANDS_ON, WRITES};
 pub(crate) use self::pins::{AccessPins, AccessRecord};
+pub use self::plan::{Listed, SharePlan, SyncPlan};
 pub use self::report::{Exposure, ExposureReport};
-pub use self::share::{Listed, Share, ShareOutcome, SharePlan};
+pub use self::share::{Share, ShareOutcome};
 use crate::client::Client;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::{Project, Projects};

@@ -21,8 +21,9 @@ pub(crate) struct AccessPin {
     pub(crate) number: u64,
     /// Its digest; zeros for none.
     pub(crate) digest: [u8; 32],
-    /// By the digest that a list names: the signing key in that bundle. Somebody who is gone has still signed what he did.
-    pub(crate) keys: BTreeMap<[u8; 32], [u8; 32]>,
+    /// By the account and the digest that a list names for it: the signing key in that bundle. Somebody who is gone has
+    /// still signed what he did.
+    pub(crate) keys: BTreeMap<(AccountId, [u8; 32]), [u8; 32]>,
 }
 
 /// What was seen, of all projects.
@@ -97,10 +98,16 @@ impl AccessPins {
         }
     }
 
-    /// Takes note of the key in the bundle of this digest.
-    pub(crate) fn know(&mut self, project: ProjectId, digest: [u8; 32], key: [u8; 32]) -> bool {
+    /// Takes note of the key in the account's bundle of this digest.
+    pub(crate) fn know(
+        &mut self,
+        project: ProjectId,
+        account: AccountId,
+        digest: [u8; 32],
+        key: [u8; 32],
+    ) -> bool {
         let Some(pin) = self.0.get_mut(&project) else { return false };
-        pin.keys.len() < KEYS_MAX && pin.keys.insert(digest, key).is_none()
+        pin.keys.len() < KEYS_MAX && pin.keys.insert((account, digest), key).is_none()
     }
 
     /// Takes note of a newest list that was checked. Another process may have noted a newer one already.
@@ -131,7 +138,11 @@ impl AccessPins {
                 owner_key: pin.owner_key.as_ref().map(hex),
                 number: pin.number,
                 digest: hex(&pin.digest),
-                keys: pin.keys.iter().map(|(digest, key)| (hex(digest), hex(key))).collect(),
+                keys: pin
+                    .keys
+                    .iter()
+                    .map(|((who, of), key)| (format!("{who}/{}", hex(of)), hex(key)))
+                    .collect(),
             };
             (project.to_string(), record)
         };
@@ -148,7 +159,10 @@ impl AccessPins {
                 Some(key) => Some(hex(key)?),
                 None => None,
             };
-            let keys = pin.keys.iter().map(|(digest, key)| Some((hex(digest)?, hex(key)?)));
+            let keys = pin.keys.iter().map(|(place, key)| {
+                let (account, digest) = place.split_once('/')?;
+                Some(((account.parse().ok()?, hex(digest)?), hex(key)?))
+            });
             let read = AccessPin {
                 owner: pin.owner.parse().ok()?,
                 owner_key,

@@ -1,4 +1,4 @@
-//! Sharing: what the server says about teams is shown and signed here, and only what is signed counts. Each step can be
+//! Sharing: what the server says about teams is shown, and what was seen is signed; only that counts. Each step can be
 //! repeated: what was interrupted is finished by doing it again.
 
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use veilcloud_proto::projects::v1 as pb;
 use veilcore::id::{AccountId, TeamId};
-use veilsign::capability::Actions;
-use veilvault::access::{AccessEntry, AccessList, GRANTABLE, Principal, seal_access};
+use veilvault::access::{AccessEntry, AccessList, Principal, seal_access};
 
+use super::plan::{Listed, SharePlan, Standing, SyncPlan, bits};
 use super::report::Heads;
 use super::{Chain, ExposureReport, Home};
-use crate::environments::Environments;
-use crate::error::{Error, Result};
+use crate::environments::{Environment, Environments};
+use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::{PAGE_SIZE, PAGES_MAX, Project, Projects};
 use crate::storage::Progress;
 use crate::times;
@@ -33,32 +33,6 @@ pub struct Share {
     pub shared_by_id: AccountId,
     /// When that was.
     pub shared_at: OffsetDateTime,
-}
-
-/// Somebody who is to be in a list, under the keys that the directory is proved to name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Listed {
-    /// Account id.
-    pub account_id: AccountId,
-    /// Name to show; chosen by the account, so it proves nothing.
-    pub display_name: String,
-    /// SHA-256 of the signed keys: what two people compare to be sure. None: the directory shows no keys of this account,
-    /// and it is left out.
-    pub key: Option<[u8; 32]>,
-}
-
-/// Whom sharing a project with a team would let in; nothing has happened yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SharePlan {
-    /// The team.
-    pub team_id: TeamId,
-    /// What its members get.
-    pub permissions: Vec<&'static str>,
-    /// Everybody in the team but the project's owner.
-    pub members: Vec<Listed>,
-    actions: u64,
 }
 
 /// What a change of shares did.
@@ -94,41 +68,6 @@ struct Put {
     signed: Vec<AccessEntry>,
     /// Number of the newest list.
     number: u64,
-}
-
-/// What the next list is to say.
-#[derive(Default)]
-struct Standing {
-    /// Entries of everybody in the teams.
-    wanted: Vec<AccessEntry>,
-    /// Teams whose entries stay as they are.
-    kept: Vec<TeamId>,
-}
-
-impl Standing {
-    /// The entries of the list after this one. API keys stay: they are held through no team. An account that is in the list
-    /// through no team is there by mistake, and no `unshare` would ever take it out.
-    fn after(&self, chain: &Chain) -> Vec<AccessEntry> {
-        let stays: Vec<_> = entries(chain).iter().filter(|entry| self.stays(entry)).copied().collect();
-        merge(&stays, &self.wanted)
-    }
-
-    fn stays(&self, entry: &AccessEntry) -> bool {
-        match entry.team {
-            Some(team) => self.kept.contains(&team),
-            None => matches!(entry.principal, Principal::ApiKey(_)),
-        }
-    }
-}
-
-impl SharePlan {
-    fn entries(&self) -> impl Iterator<Item = AccessEntry> {
-        let (actions, team) = (self.actions, Some(self.team_id));
-        self.members.iter().filter_map(move |member| {
-            let principal = Principal::Account(member.account_id);
-            Some(AccessEntry { principal, key: member.key?, actions, team })
-        })
-    }
 }
 
 impl Projects {
@@ -184,7 +123,8 @@ impl Projects {
     }
 
     /// Shares a project with exactly the people of a plan: signs the next access list, and hands the environments' keys on
-    /// to them. Repeating it finishes what was interrupted.
+    /// to them. Nobody else gets anything by it: of other teams the list names who was in it before. Repeating it finishes
+    /// what was interrupted.
     ///
     /// # Errors
     /// [`Error::Api`] with `PERMISSION_DENIED`, `SHARE_LIMIT` or `ACCESS_LIST_INVALID`; [`Error::Integrity`].
@@ -196,7 +136,8 @@ impl Projects {
     ) -> Result<ShareOutcome> {
         let (team, actions) = (plan.team_id, plan.actions);
         let mut standing = self.standing(project, Some(team)).await?;
-        standing.wanted.extend(plan.entries());
+        standing.shown = plan.entries().collect();
+        standing.proposed.push(plan.clone());
         self.change(project, Change::Share(team, actions), &standing, progress).await
     }
 
@@ -215,13 +156,46 @@ impl Projects {
         self.change(project, Change::Unshare(team), &standing, progress).await
     }
 
-    /// Brings the access list and the keys in step with who is in the teams now: who joined is let in, who left is not,
-    /// with new keys for every environment. Nothing happens when all is in step.
+    /// Whom [`Projects::sync`] would let in: who joined a team, who may do more by now, who has other keys. Show it before:
+    /// who is in a team is the server's word.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`]; what the server says.
+    pub async fn plan_sync(&self, project: &Project) -> Result<SyncPlan> {
+        let standing = self.standing(project, None).await?;
+        let chain = self.client.access(Home::of(project)).await?;
+        Ok(SyncPlan { gains: standing.gains(entries(&chain)) })
+    }
+
+    /// Brings the access list and the keys in step with who is in the teams now: whom the plan shows is let in, who left is
+    /// not, with new keys for every environment. Nothing happens when all is in step.
     ///
     /// # Errors
     /// As [`Projects::share`].
-    pub async fn sync(&self, project: &Project, progress: Option<Arc<dyn Progress>>) -> Result<ShareOutcome> {
-        let standing = self.standing(project, None).await?;
+    pub async fn sync(
+        &self,
+        project: &Project,
+        plan: &SyncPlan,
+        progress: Option<Arc<dyn Progress>>,
+    ) -> Result<ShareOutcome> {
+        let mut standing = self.standing(project, None).await?;
+        standing.shown = plan.gains.iter().flat_map(SharePlan::entries).collect();
+        self.change(project, Change::Keep, &standing, progress).await
+    }
+
+    /// Takes accounts out of the list, whatever teams the server says they are in, and with them everybody who left: new
+    /// keys for every environment, and nobody is let in.
+    ///
+    /// # Errors
+    /// As [`Projects::share`].
+    pub async fn shut_out(
+        &self,
+        project: &Project,
+        accounts: &[AccountId],
+        progress: Option<Arc<dyn Progress>>,
+    ) -> Result<ShareOutcome> {
+        let mut standing = self.standing(project, None).await?;
+        standing.out = accounts.to_vec();
         self.change(project, Change::Keep, &standing, progress).await
     }
 
@@ -234,7 +208,7 @@ impl Projects {
             }
             let permissions: Vec<_> = share.permissions.iter().map(String::as_str).collect();
             match self.plan_share(project, share.team_id, &permissions).await {
-                Ok(plan) => standing.wanted.extend(plan.entries()),
+                Ok(plan) => standing.proposed.push(plan),
                 // A team that this account is not in: who is in it cannot be seen, so it stays as it was signed.
                 Err(e) if e.is("PERMISSION_DENIED") => standing.kept.push(share.team_id),
                 Err(e) => return Err(e),
@@ -267,17 +241,31 @@ impl Projects {
         let put = self.put_list(home, change, standing).await?;
         let (added, removed) = difference(entries(&put.before), &put.signed);
         let progress = progress.as_deref();
-        let due =
-            |environment: &&crate::environments::Environment| !removed.is_empty() || environment.rotation_due;
         let now = environments.list().await?;
-        let rotated: Vec<String> = now.iter().filter(due).map(|found| found.name.clone()).collect();
+        let mut rotated = Vec::new();
+        for environment in &now {
+            let is_due = !removed.is_empty() || environment.rotation_due;
+            if is_due || self.is_made_by_a_leaver(home, environment).await? {
+                rotated.push(environment.name.clone());
+            }
+        }
         self.client.rotate_all(home, &rotated, progress).await?;
-        let keys_added = self.client.hand_on(home, &environments.list().await?, progress).await?;
+        let after = environments.list().await?;
+        check_rotated(home, &rotated, &now, &after)?;
+        let keys_added = self.client.hand_on(home, &after, progress).await?;
         let exposure = match removed.is_empty() {
             true => None,
             false => Some(heads.report(&self.client, project, &removed).await?),
         };
         Ok(ShareOutcome { access_list: put.number, added, removed, keys_added, rotated, exposure })
+    }
+
+    /// Whether the current key was made by somebody whom the newest list lets do so no more: it is handed on to nobody.
+    async fn is_made_by_a_leaver(&self, home: Home, environment: &Environment) -> Result<bool> {
+        let session = self.client.fresh_session().await?;
+        let (name, epoch) = (&environment.name, environment.epoch);
+        let known = self.client.epoch_key(home, environment.id, name, epoch, &session.identity).await?;
+        Ok(!self.client.may_seal_to(home, &known, &session.identity).await?)
     }
 
     /// Signs the list after the newest one and sends it. That the server took it is seen in the lists, not believed.
@@ -286,8 +274,7 @@ impl Projects {
         let mut tries = 1;
         loop {
             let before = self.client.access(home).await?;
-            let mut wanted = standing.after(&before);
-            wanted.sort_by_key(AccessEntry::place);
+            let wanted = standing.after(entries(&before));
             if matches!(change, Change::Keep) && wanted == entries(&before) {
                 return Ok(Put { number: before.number(), before, signed: wanted });
             }
@@ -342,34 +329,24 @@ impl Projects {
     }
 }
 
-/// The bits of actions that a share can give.
-fn bits(permissions: &[&str]) -> Result<u64> {
-    let mut bits = 0;
-    for permission in permissions {
-        let action: Actions = permission.parse().map_err(|e| Error::invalid("permission", e))?;
-        if action.is_empty() || action.bits() & !GRANTABLE != 0 {
-            return Err(Error::invalid("permission", format!("{permission} cannot be shared")));
+/// That keys were rotated is seen in the environments: somebody else's rotation counts, the server's word does not.
+fn check_rotated(
+    home: Home,
+    rotated: &[String],
+    before: &[Environment],
+    after: &[Environment],
+) -> Result<()> {
+    for old in before.iter().filter(|old| rotated.contains(&old.name)) {
+        let is_old = |new: &&Environment| new.id == old.id && new.epoch <= old.epoch;
+        if after.iter().find(is_old).is_some() {
+            return Err(home.refuse(IntegrityReason::KeyOutdated, format!("environment {}", old.name)));
         }
-        bits |= action.bits();
     }
-    match bits {
-        0 => Err(Error::invalid("permission", "name at least one")),
-        bits => Ok(bits),
-    }
+    Ok(())
 }
 
 fn entries(chain: &Chain) -> &[AccessEntry] {
     chain.newest().map_or(&[][..], |list| &list.entries[..])
-}
-
-/// Entries that stay and entries that come. A person has one key: the one that comes.
-fn merge(stays: &[AccessEntry], comes: &[AccessEntry]) -> Vec<AccessEntry> {
-    let mut merged = comes.to_vec();
-    for entry in stays {
-        let newer = comes.iter().find(|new| new.principal == entry.principal);
-        merged.push(AccessEntry { key: newer.map_or(entry.key, |new| new.key), ..*entry });
-    }
-    merged
 }
 
 /// Who gained and who lost something.
@@ -387,21 +364,4 @@ fn difference(before: &[AccessEntry], after: &[AccessEntry]) -> (Vec<AccountId>,
         accounts
     };
     (missing_in(after, before), missing_in(before, after))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_api_key_stays_in_a_list_through_no_team() {
-        let account = Principal::Account(AccountId::from_bytes([2; 16]));
-        let entry = AccessEntry { principal: account, key: [2; 32], actions: 1, team: None };
-        let team = TeamId::from_bytes([7; 16]);
-        let standing = Standing { kept: vec![team], ..Standing::default() };
-        let api_key = Principal::ApiKey(veilcore::id::ApiKeyId::from_bytes([3; 16]));
-        assert!(standing.stays(&AccessEntry { principal: api_key, ..entry }));
-        assert!(standing.stays(&AccessEntry { team: Some(team), ..entry }));
-        assert!(!standing.stays(&entry));
-    }
 }

@@ -244,7 +244,13 @@ impl AccessList {
             if entry.actions == 0 || entry.actions & !GRANTABLE != 0 {
                 return Err(AccessError::Actions { index, found: entry.actions });
             }
-            if entry.team.is_some_and(|team| *team.as_bytes() == NO_TEAM) {
+            // An account's entry ends with its team; one through no team would be ended by nothing.
+            let is_held = match (entry.principal, entry.team) {
+                (Principal::Account(_), Some(team)) => *team.as_bytes() != NO_TEAM,
+                (Principal::ApiKey(_), None) => true,
+                _ => false,
+            };
+            if !is_held {
                 return Err(AccessError::Team { index });
             }
         }

@@ -72,7 +72,7 @@ pub enum AccessError {
         /// Its bits.
         found: u64,
     },
-    /// An entry names the team of 16 zero bytes, which means no team.
+    /// An account is named through no team, which 16 zero bytes mean, or an API key through one.
     #[error("entry {index} of the access list names a team that cannot be")]
     Team {
         /// Which entry, from 0.

@@ -197,17 +197,25 @@ fn number_and_parent_have_to_agree_even_when_signed() {
 }
 
 #[test]
+fn an_account_is_named_through_a_team_and_an_api_key_through_none() {
+    let of = |entry: AccessEntry| judge(&list(1, OWNER, &[entry]));
+    let (bob, key) = (entry(BOB, READ), api_key(1, READ));
+    assert_eq!((of(bob), of(key)), (None, None));
+    let refused = Some(AccessError::Team { index: 0 });
+    assert_eq!(of(AccessEntry { team: None, ..bob }), refused);
+    assert_eq!(of(AccessEntry { team: bob.team, ..key }), refused);
+}
+
+#[test]
 fn entries_out_of_order_or_there_twice_are_refused_even_when_signed() {
     let first = entry(BOB, READ);
-    let direct = AccessEntry { team: None, ..first };
     let other_team = AccessEntry { team: Some(TeamId::from_bytes([8; 16])), ..first };
     let of = |entries: &[AccessEntry]| judge(&list(1, OWNER, entries));
-    assert_eq!(of(&[direct, first, other_team, entry(CAROL, READ), api_key(1, READ)]), None);
+    assert_eq!(of(&[first, other_team, entry(CAROL, READ), api_key(1, READ)]), None);
     let refused = Some(AccessError::Order { index: 1 });
     assert_eq!(of(&[entry(CAROL, READ), first]), refused, "by account");
     assert_eq!(of(&[api_key(1, READ), first]), refused, "by kind");
     assert_eq!(of(&[other_team, first]), refused, "by team");
-    assert_eq!(of(&[first, direct]), refused, "no team comes first");
     assert_eq!(of(&[first, first]), refused, "the same entry");
     assert_eq!(of(&[first, AccessEntry { actions: WRITE, ..first }]), refused, "the same place");
     assert_eq!(
@@ -369,7 +377,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 fn any_entry() -> impl Strategy<Value = AccessEntry> {
-    (any::<bool>(), any::<[u8; 16]>(), any::<[u8; 32]>(), 1..=GRANTABLE, 0u8..4).prop_map(
+    (any::<bool>(), any::<[u8; 16]>(), any::<[u8; 32]>(), 1..=GRANTABLE, 1u8..4).prop_map(
         |(account, id, key, actions, team)| AccessEntry {
             principal: match account {
                 true => Principal::Account(AccountId::from_bytes(id)),
@@ -377,7 +385,7 @@ fn any_entry() -> impl Strategy<Value = AccessEntry> {
             },
             key,
             actions: (actions & GRANTABLE).max(1),
-            team: (team != 0).then_some(TeamId::from_bytes([team; 16])),
+            team: account.then_some(TeamId::from_bytes([team; 16])),
         },
     )
 }

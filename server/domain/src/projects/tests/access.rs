@@ -195,8 +195,6 @@ async fn an_entry_names_only_members_of_shared_teams_with_their_own_keys() {
         (scene.bob.entry(other, READ), "entry_team"),
         (scene.bob.entry(foreign, READ), "entry_team"),
         (scene.bob.entry(TeamId::from_bytes([9; 16]), READ), "entry_team"),
-        (AccessEntry { team: None, ..bob }, "entry_team"),
-        (AccessEntry { principal: key, ..bob }, "entry_team"),
         (scene.bob.entry(scene.team, set(&[READ, WRITE])), "entry_actions"),
     ] {
         assert_eq!(check(scene.put(&[entry]).await), expected, "{entry:?}");
