@@ -134,6 +134,7 @@ fn the_served_openapi_is_valid_and_says_what_the_server_does() {
         .current_dir(world.folder.path())
         .env("PYTHONPATH", root().join("tests/peers/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONHASHSEED", SEED)
         .env("SCHEMATHESIS_HOOKS", "fuzz_hooks")
         .env("ENDPOINT", world.server.endpoint())
         .env("EMAIL", EMAIL)
