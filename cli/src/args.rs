@@ -2,7 +2,9 @@
 //! codes come from the terminal, from standard input or from a file, because arguments are visible to every
 //! process of the machine and stay in the shell's history.
 
+pub mod access;
 pub mod account;
+pub mod api_keys;
 pub mod audit;
 pub mod form;
 pub mod projects;
@@ -33,6 +35,7 @@ Exit codes:
   0 done          1 other failure   2 wrong usage     3 not found
   4 not logged in, or wrong password                  5 not permitted
   6 network       7 conflict        8 integrity       9 rate limited
+  10 some things failed, the others are done: run it again
   130 interrupted";
 
 const EXAMPLES: &str = "\
@@ -66,6 +69,9 @@ pub struct Global {
     /// PEM file of a certificate authority to trust in addition to the system's
     #[arg(long, global = true, value_name = "FILE", env = "VEILCLOUD_CA_CERT", hide_env_values = true)]
     pub ca_cert: Option<PathBuf>,
+    /// File of a service token to read with, instead of a login; VEILCLOUD_TOKEN may hold the token itself
+    #[arg(long, global = true, value_name = "FILE", env = "VEILCLOUD_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
     /// Form of the answer
     #[arg(long, global = true, default_value = "table", value_name = "FORM", value_parser = form::FormParser)]
     pub output: Output,
@@ -105,14 +111,38 @@ pub enum Command {
     Teams(teams::Teams),
     Users(teams::Users),
     Share(share::Share),
-    Access(share::Access),
+    Access(access::Access),
     Offboard(share::Offboard),
+    ApiKeys(api_keys::ApiKeys),
     Audit(audit::Audit),
     Api(tools::Api),
     Doctor(tools::Doctor),
     Completions(tools::Completions),
     Man(tools::Man),
     Version(tools::Version),
+}
+
+impl Command {
+    /// Whether it is about the account that is logged in, whatever token there is.
+    pub fn is_a_persons(&self) -> bool {
+        matches!(
+            self,
+            Self::Register(_)
+                | Self::Login(_)
+                | Self::Logout(_)
+                | Self::Recover(_)
+                | Self::Password(_)
+                | Self::Whoami(_)
+                | Self::Account(_)
+                | Self::Teams(_)
+                | Self::Users(_)
+                | Self::Share(_)
+                | Self::Access(_)
+                | Self::Offboard(_)
+                | Self::ApiKeys(_)
+                | Self::Api(_)
+        )
+    }
 }
 
 /// The whole command tree with the help template on every command.

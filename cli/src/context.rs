@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use etcetera::BaseStrategy;
 use tokio::sync::Notify;
 use veilcloud_sdk::{Client, FileState, Project, ProjectId};
+use zeroize::Zeroizing;
 
 use crate::args::{ENDPOINT_DEFAULT, Global, Output as Place};
 use crate::settings::Settings;
@@ -18,6 +19,10 @@ use crate::ui::prompt::Prompt;
 
 /// Longest CA file read, in bytes.
 const CA_LEN_MAX: u64 = 1024 * 1024;
+/// Longest token file read, in bytes.
+const TOKEN_LEN_MAX: u64 = 1024;
+/// What may hold a service token. Programs that `run` starts do not get it.
+pub const TOKEN_VARIABLE: &str = "VEILCLOUD_TOKEN";
 
 pub struct Context {
     pub endpoint: Chosen<String>,
@@ -30,6 +35,8 @@ pub struct Context {
     /// Told once when the first client is made: from then on signals are ours.
     pub online: Notify,
     ca_cert: Option<PathBuf>,
+    /// A service token to read with, instead of a login.
+    pub token: Option<Zeroizing<String>>,
 }
 
 /// A value and what chose it.
@@ -73,6 +80,7 @@ impl Context {
             prompt,
             online: Notify::new(),
             ca_cert: global.ca_cert.filter(|file| !file.as_os_str().is_empty()),
+            token: token(global.token_file.filter(|file| !file.as_os_str().is_empty()))?,
         })
     }
 
@@ -84,6 +92,9 @@ impl Context {
             .user_agent(format!("veilcloud/{}", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = self.ca_pem()? {
             builder = builder.ca_certificate_pem(pem);
+        }
+        if let Some(token) = &self.token {
+            builder = builder.service_token(token)?;
         }
         let client = builder.build()?;
         self.online.notify_one();
@@ -126,6 +137,18 @@ impl Context {
         let fault = |fault| Failure::local(&format!("open the config folder {}", dir.display()), &fault);
         FileState::open(dir).map_err(|e| fault(e).try_this("name a folder you own with --config-dir"))
     }
+}
+
+/// The token in the file, or else in the environment.
+fn token(file: Option<PathBuf>) -> Result<Option<Zeroizing<String>>, Failure> {
+    let Some(path) = file else {
+        return Ok(std::env::var(TOKEN_VARIABLE).ok().filter(|text| !text.is_empty()).map(Zeroizing::new));
+    };
+    let fault = |fault| Failure::local(&format!("read the token file {}", path.display()), &fault);
+    if std::fs::metadata(&path).map_err(fault)?.len() > TOKEN_LEN_MAX {
+        return Err(Failure::usage(format!("{} holds no service token", path.display())));
+    }
+    std::fs::read_to_string(&path).map(Zeroizing::new).map(Some).map_err(fault)
 }
 
 fn default_dir() -> Result<PathBuf, Failure> {

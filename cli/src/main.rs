@@ -35,7 +35,12 @@ fn main() -> ExitCode {
         return answer_parser(&refused, &words);
     }
     let json = cli.global.is_json();
-    let exit = Context::new(cli.global, &matches).and_then(|context| run(&context, cli.command));
+    let exit = Context::new(cli.global, &matches).and_then(|mut context| {
+        if cli.command.is_a_persons() {
+            context.token = None;
+        }
+        run(&context, cli.command)
+    });
     match exit {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::Uri;
 
+use crate::api_keys::TokenAccess;
+use crate::capabilities::HeldCapability;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::state::{MemoryState, StateStore};
@@ -19,6 +21,8 @@ pub struct ClientBuilder {
     endpoint: String,
     allow_plaintext: bool,
     state: Arc<dyn StateStore>,
+    held: Option<HeldCapability>,
+    token: Option<TokenAccess>,
     #[cfg(feature = "native")]
     ca_certificate_pem: Option<Vec<u8>>,
     #[cfg(feature = "native")]
@@ -33,6 +37,8 @@ impl ClientBuilder {
             endpoint: String::new(),
             allow_plaintext: false,
             state: Arc::new(MemoryState::new()),
+            held: None,
+            token: None,
             #[cfg(feature = "native")]
             ca_certificate_pem: None,
             #[cfg(feature = "native")]
@@ -61,6 +67,26 @@ impl ClientBuilder {
     pub fn state(mut self, state: Arc<dyn StateStore>) -> Self {
         self.state = state;
         self
+    }
+
+    /// Makes every call with this capability, whoever is logged in. It opens no content and needs no login: lists,
+    /// metadata, audit and ciphertext are what it is for. A call that has to unlock something fails with
+    /// [`Error::NotLoggedIn`].
+    #[must_use]
+    pub fn capability(mut self, held: HeldCapability) -> Self {
+        self.held = Some(held);
+        self
+    }
+
+    /// Reads with a service token, `vst_...`, whoever is logged in. It opens the environments that it was made for and
+    /// writes nothing: a call that has to sign something fails. Keep the state between runs, or old content can be shown
+    /// for the newest: a token remembers nothing by itself but what its maker had seen.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the text is none.
+    pub fn service_token(mut self, text: &str) -> Result<Self> {
+        self.token = Some(TokenAccess::parse(text)?);
+        Ok(self)
     }
 
     /// Trusts these certificate authorities beside the machine's own: one or more certificates as PEM text.
@@ -100,13 +126,25 @@ impl ClientBuilder {
             connect_timeout: self.connect_timeout,
             user_agent: self.user_agent,
         })?;
-        Ok(Client::new(endpoint, Box::new(transport), self.state))
+        check_held(self.held.as_ref(), &endpoint)?;
+        Ok(Client::new(endpoint, Box::new(transport), self.state, self.held, self.token))
     }
 
     #[cfg(test)]
     pub(crate) fn build_with(self, transport: impl crate::transport::Transport + 'static) -> Result<Client> {
         let (_, endpoint) = parse_endpoint(&self.endpoint, self.allow_plaintext)?;
-        Ok(Client::new(endpoint, Box::new(transport), self.state))
+        check_held(self.held.as_ref(), &endpoint)?;
+        Ok(Client::new(endpoint, Box::new(transport), self.state, self.held, self.token))
+    }
+}
+
+/// A capability goes to the server that it is for and to no other.
+fn check_held(held: Option<&HeldCapability>, endpoint: &str) -> Result<()> {
+    match held {
+        Some(held) if held.endpoint() != endpoint => {
+            Err(Error::invalid("capability", format!("it is for {}", held.endpoint())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,8 +8,10 @@ use veilcloud_proto::common::v1 as pb;
 
 use crate::access::{ChainCache, Home};
 use crate::account::Account;
+use crate::api_keys::{ApiKeys, TokenAccess};
 use crate::audit::Audit;
 use crate::builder::ClientBuilder;
+use crate::capabilities::{Capabilities, HeldCapability};
 use crate::directory::{Directory, OwnKey};
 use crate::environments::Environments;
 use crate::error::Result;
@@ -44,6 +46,10 @@ pub(crate) struct Inner {
     pub(crate) endpoint: String,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) state: Arc<dyn StateStore>,
+    /// What calls are made with instead of a session.
+    pub(crate) held: Option<HeldCapability>,
+    /// A service token: calls are made with its API key, and what is read is opened with its share.
+    pub(crate) token: Option<TokenAccess>,
     pub(crate) current: Current,
     pub(crate) keys: KeyCache,
     pub(crate) chains: ChainCache,
@@ -99,11 +105,19 @@ impl Client {
         ClientBuilder::new()
     }
 
-    pub(crate) fn new(endpoint: String, transport: Box<dyn Transport>, state: Arc<dyn StateStore>) -> Self {
+    pub(crate) fn new(
+        endpoint: String,
+        transport: Box<dyn Transport>,
+        state: Arc<dyn StateStore>,
+        held: Option<HeldCapability>,
+        token: Option<TokenAccess>,
+    ) -> Self {
         let inner = Inner {
             endpoint,
             transport,
             state,
+            held,
+            token,
             current: Current::default(),
             keys: KeyCache::default(),
             chains: ChainCache::default(),
@@ -129,6 +143,16 @@ impl Client {
     /// The teams that the account is in.
     pub fn teams(&self) -> Teams {
         Teams::new(self.clone())
+    }
+
+    /// Capabilities for other keys than the session's, and who may do what.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::new(self.clone())
+    }
+
+    /// Keys of programs: API keys and service tokens.
+    pub fn api_keys(&self) -> ApiKeys {
+        ApiKeys::new(self.clone())
     }
 
     /// Other people's accounts.

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use veilcloud_proto::projects::v1 as pb;
 use veilcore::id::{AccountId, EnvironmentId, ProjectId};
+use veilvault::token_trust::TokenTrust;
 
 use crate::access::Home;
 use crate::client::Client;
@@ -78,6 +79,27 @@ impl Environments {
     /// # Errors
     /// What the server says.
     pub async fn list(&self) -> Result<Vec<Environment>> {
+        let token = self.client.own_token().await?;
+        match (self.pages().await, token) {
+            // It is kept to environments: those that it was made for.
+            (Err(e), Some(token)) if e.is("PERMISSION_DENIED") => self.of_token(&token.trust).await,
+            (listed, _) => listed,
+        }
+    }
+
+    async fn of_token(&self, trust: &TokenTrust) -> Result<Vec<Environment>> {
+        let mut environments = Vec::new();
+        for (_, name) in &trust.environments {
+            match self.get(name).await {
+                Err(e) if e.is("ENVIRONMENT_NOT_FOUND") => {}
+                found => environments.push(found?),
+            }
+        }
+        environments.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(environments)
+    }
+
+    async fn pages(&self) -> Result<Vec<Environment>> {
         let mut environments = Vec::new();
         let mut page_token = String::new();
         for _ in 0..PAGES_MAX {
@@ -107,6 +129,7 @@ impl Environments {
     /// [`IntegrityReason::WrongEnvironment`], [`IntegrityReason::RolledBack`] or
     /// [`IntegrityReason::EpochRolledBack`].
     pub async fn get(&self, name: &str) -> Result<Environment> {
+        self.client.own_token().await?;
         // Read before the server is asked: another process may move the pin on meanwhile.
         let pins = self.client.pins().await?;
         let request =
@@ -193,6 +216,7 @@ impl Environments {
         }
         self.client.keep_key((self.project, id, 1), key, made_for);
         self.client.repin_name(self.project, name, id).await?;
+        self.client.give_to_tokens(self.home, &made, key).await;
         Ok(made)
     }
 }

@@ -58,8 +58,10 @@
 
 mod access;
 mod account;
+mod api_keys;
 mod audit;
 mod builder;
+mod capabilities;
 mod client;
 mod directory;
 pub mod dotenv;
@@ -82,9 +84,11 @@ mod transport;
 mod users;
 
 pub use access::{
-    Access, AccessGrant, Exposure, ExposureReport, Listed, Share, ShareOutcome, SharePlan, SyncPlan,
+    Access, AccessGrant, Exposure, ExposureBasis, ExposureReport, LeftProject, LeftStep, LeftTeam, Listed,
+    OffboardReport, Share, ShareOutcome, SharePlan, SyncPlan, Unfinished, Vouched,
 };
 pub use account::Account;
+pub use api_keys::{ApiKeyInfo, ApiKeys, CouldOpen, NewApiKey, NewSecret, OVERLAP_MAX, Revoked, Rotated};
 pub use audit::{
     Audit, AuditEvent, EVENTS_MAX, EventProof, EventReader, Evidence, Finding, LogToken, Monitor, Proven,
     Step, TOKEN_TTL_MAX, verify_file,
@@ -92,6 +96,10 @@ pub use audit::{
 #[cfg(feature = "native")]
 pub use audit::{BundleCheck, BundleFinding, BundleOptions, BundleReport, check_bundle};
 pub use builder::ClientBuilder;
+pub use capabilities::{
+    AccessReason, Capabilities, CapabilityGrant, CapabilityView, Explanation, HELD_LEN_MAX, HeldCapability,
+    HolderKey, IssuedCapability, IssuerKey, Narrowing, Permission, Verdict,
+};
 pub use client::{Client, Limits, ServerInfo};
 pub use directory::{Directory, FOLLOW_MAX, Followed, VerifiedKey};
 pub use environments::{Environment, Environments};
@@ -106,11 +114,11 @@ pub use state::FileState;
 pub use state::{MemoryState, PINS_LEN_MAX, SESSION_LEN_MAX, StateStore};
 pub use storage::{
     Blob, CHUNK_LEN, DIRECT_BLOB_MAX, Expect, GetOptions, Kind, MEMORY_LEN_MAX, Precondition, Progress,
-    PutOptions, SealedVersion, Storage, Version,
+    PutOptions, Rotation, SealedVersion, Storage, Version,
 };
 pub use teams::{Team, TeamMember, TeamRole, Teams};
 pub use users::{User, Users};
-pub use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId, TeamId};
+pub use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId, SessionId, TeamId};
 pub use veilvault::access::Principal;
 
 /// The guide, so that its examples are compiled.

@@ -57,20 +57,26 @@ impl Projects {
         self.named(made, name, owner, false).await
     }
 
-    /// The account's own projects, by name.
+    /// The account's own projects, by name; with a service token the one that it reads.
     ///
     /// # Errors
     /// [`Error::Integrity`] with [`IntegrityReason::WrongProject`] as in [`Projects::by_name`], or what the server says.
     pub async fn list(&self) -> Result<Vec<Project>> {
+        if let Some(token) = self.client.own_token().await? {
+            return Ok(vec![token.project()]);
+        }
         self.pages("", false).await
     }
 
     /// Projects of others that are shared with this account through its teams, oldest first. Their names are their
-    /// owners' choice and may be alike: what leads to one is its id.
+    /// owners' choice and may be alike: what leads to one is its id. None with a service token.
     ///
     /// # Errors
     /// [`Error::Integrity`] with [`IntegrityReason::OwnerChanged`]; what the server says.
     pub async fn list_shared(&self) -> Result<Vec<Project>> {
+        if self.client.own_token().await?.is_some() {
+            return Ok(Vec::new());
+        }
         self.pages("", true).await
     }
 
@@ -80,6 +86,11 @@ impl Projects {
     /// [`Error::Api`] with `PERMISSION_DENIED`, also when there is none: the server does not say which;
     /// [`Error::Integrity`] with [`IntegrityReason::OwnerChanged`].
     pub async fn get(&self, id: ProjectId) -> Result<Project> {
+        // A token may be kept to environments: the server shows it no project.
+        if let Some(project) = self.client.own_token().await?.map(|token| token.project()) {
+            let missing = || Error::NotFound { what: "project", name: id.to_string() };
+            return Some(project).filter(|project| project.id == id).ok_or_else(missing);
+        }
         let request = pb::GetProjectRequest { project_id: id.to_string() };
         let answer: pb::GetProjectResponse = self.client.call(&rpc::GET_PROJECT, &request).await?;
         let project = read(answer.project, &rpc::GET_PROJECT)?;
@@ -90,12 +101,17 @@ impl Projects {
         Ok(project)
     }
 
-    /// An own project by its name. The first time the server is believed; from then on a name that leads to another project
+    /// An own project by its name; with a service token the one that it reads. The first time the server is believed; from then on a name that leads to another project
     /// is refused.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Integrity`] with [`IntegrityReason::WrongProject`].
     pub async fn by_name(&self, name: &str) -> Result<Project> {
+        if let Some(token) = self.client.own_token().await? {
+            let project = token.project();
+            let missing = || Error::NotFound { what: "project", name: name.to_owned() };
+            return Some(project).filter(|project| project.name == name).ok_or_else(missing);
+        }
         let found = self.pages(name, false).await?.into_iter().find(|project| project.name == name);
         let found = found.ok_or_else(|| Error::NotFound { what: "project", name: name.to_owned() })?;
         let account = self.client.session_in_use().await?.account();
@@ -161,6 +177,11 @@ impl Projects {
 
     /// Every own project, or those of a name, none whose name has led elsewhere before; or those of others.
     async fn pages(&self, name: &str, shared: bool) -> Result<Vec<Project>> {
+        self.pages_each(name, shared).await?.into_iter().collect()
+    }
+
+    /// The same, each with the outcome of its check.
+    pub(crate) async fn pages_each(&self, name: &str, shared: bool) -> Result<Vec<Result<Project>>> {
         // Read before the server is asked: another process may move a pin on meanwhile.
         let pins = self.client.pins().await?;
         let account = self.client.fresh_session().await?.account();
@@ -172,14 +193,14 @@ impl Projects {
             let answer: pb::ListProjectsResponse = self.client.call(&rpc::LIST_PROJECTS, &request).await?;
             for project in answer.projects {
                 let project = read(Some(project), &rpc::LIST_PROJECTS)?;
+                // An own project is nobody else's: who owns one decides whom keys are wrapped to.
                 let judged = match shared {
                     true => pins.judge_owner(project.id, project.owner_id),
-                    // An own project is nobody else's: who owns one decides whom keys are wrapped to.
                     false if project.owner_id != account => Err(IntegrityReason::OwnerChanged),
                     false => pins.judge_project(account, &project.name, project.id),
                 };
-                judged.map_err(|reason| Error::integrity(reason, format!("project {}", project.name)))?;
-                projects.push(project);
+                let refused = |reason| Error::integrity(reason, format!("project {}", project.name));
+                projects.push(judged.map_err(refused).map(|()| project));
             }
             page_token = answer.next_page_token;
             if page_token.is_empty() {

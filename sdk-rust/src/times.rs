@@ -24,6 +24,11 @@ pub(crate) fn from_ms(ms: u64) -> OffsetDateTime {
         .unwrap_or(time::PrimitiveDateTime::MAX.assume_utc())
 }
 
+/// Milliseconds since 1970; 0 for times before.
+pub(crate) fn to_ms(at: OffsetDateTime) -> u64 {
+    u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
 fn convert(stamp: Timestamp) -> Option<OffsetDateTime> {
     let nanos = i128::from(stamp.seconds) * 1_000_000_000 + i128::from(stamp.nanos);
     OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()

@@ -186,7 +186,7 @@ section! {
         guarded_per_minute_per_email: u32, "limits.guarded_per_minute_per_email",
             "VEILCLOUD_GUARDED_PER_MINUTE_PER_EMAIL", "10", "calls a minute", range 1..=100_000, "0.1.0";
         /// Rate tokens of callers without an account, from one address. A refused request (malformed, without a good
-        /// credential) costs one too.
+        /// credential) costs one too. As many API keys that were not good here before are looked up for an address.
         anonymous_per_minute_per_address: u32, "limits.anonymous_per_minute_per_address",
             "VEILCLOUD_ANONYMOUS_PER_MINUTE_PER_ADDRESS", "600", "tokens a minute", range 1..=1_000_000, "0.1.0";
         /// Rate tokens of an account of the tier enterprise, all its sessions and API keys together. 0: no bound.
@@ -199,6 +199,16 @@ section! {
         /// rate tokens. At most 983280 bytes each. The bearers of tokens of one log share as many reads.
         chunks_per_minute: u32, "limits.chunks_per_minute", "VEILCLOUD_CHUNKS_PER_MINUTE", "6000", "chunks a minute",
             range 1..=1_000_000, "0.1.0";
+    }
+}
+
+section! {
+    /// The keys that sign capabilities.
+    Access {
+        /// How long one of them signs. The next one is announced in the directory's log a day before; what an old one
+        /// signed stays good. `veilcloud-server issuer` rotates and revokes by hand.
+        issuer_period_days: u64, "access.issuer_period_days", "VEILCLOUD_ISSUER_PERIOD_DAYS", "30", "days",
+            range 7..=365, "0.1.0";
     }
 }
 
@@ -282,6 +292,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// `[limits]`
     pub limits: Limits,
+    /// `[access]`
+    pub access: Access,
     /// `[sweep]`
     pub sweep: Sweep,
     /// `[chain]`
@@ -301,6 +313,7 @@ pub const SECTIONS: &[(&str, &str, &[Setting])] = &[
     ("storage", Storage::ABOUT, Storage::SETTINGS),
     ("accounts", Accounts::ABOUT, Accounts::SETTINGS),
     ("limits", Limits::ABOUT, Limits::SETTINGS),
+    ("access", Access::ABOUT, Access::SETTINGS),
     ("sweep", Sweep::ABOUT, Sweep::SETTINGS),
     ("chain", Chain::ABOUT, Chain::SETTINGS),
     ("witness", Witness::ABOUT, Witness::SETTINGS),
@@ -338,6 +351,7 @@ impl Config {
             storage: Storage::take(&mut values),
             accounts: Accounts::take(&mut values),
             limits: Limits::take(&mut values),
+            access: Access::take(&mut values),
             sweep: Sweep::take(&mut values),
             chain: Chain::take(&mut values),
             witness: Witness::take(&mut values),

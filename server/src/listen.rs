@@ -273,10 +273,67 @@ fn builder(http: &Http) -> auto::Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
     use crate::config::{Config, Given};
+
+    /// A port whose every answer is empty, with these settings.
+    async fn served(settings: &[(&str, &str)]) -> (SocketAddr, CancellationToken) {
+        let env = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let given = Given { file: None, env: &env, flags: Default::default() };
+        let (config, _) = Config::load(&given).unwrap();
+        let options = Options {
+            port: "test",
+            max_connections: 10,
+            max_per_address: 10,
+            uncounted: Vec::new(),
+            handshake_timeout: Duration::from_secs(60),
+            max_age: Duration::from_secs(60),
+            grace: Duration::from_secs(1),
+        };
+        let port = Port::bind("127.0.0.1:0".parse().unwrap(), options, &config.http, None).await.unwrap();
+        let (address, stop) = (port.address().unwrap(), CancellationToken::new());
+        tokio::spawn(port.serve(Router::new().fallback(|| async {}), stop.clone()));
+        (address, stop)
+    }
+
+    /// Sends bytes and gives everything that comes back until the server closes.
+    async fn said(address: SocketAddr, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server may close while there is more to send.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn head(fields: &[String]) -> Vec<u8> {
+        format!("GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{}\r\n", fields.concat()).into_bytes()
+    }
+
+    #[tokio::test]
+    async fn heads_have_a_size_and_a_number_of_fields() {
+        let (address, stop) = served(&[]).await;
+        let many = |count| (0..count).map(|n| format!("x-{n}: 1\r\n")).collect::<Vec<_>>();
+        assert!(said(address, &head(&many(H1_HEADERS_MAX - 2))).await.starts_with("HTTP/1.1 200 "));
+        assert!(said(address, &head(&many(H1_HEADERS_MAX))).await.starts_with("HTTP/1.1 431 "));
+        let long = |len| vec![format!("x: {}\r\n", "a".repeat(len))];
+        assert!(said(address, &head(&long(16 << 10))).await.starts_with("HTTP/1.1 200 "));
+        let answer = said(address, &head(&long(64 << 10))).await;
+        // What is sent behind the refusal may take the answer away with it.
+        assert!(answer.starts_with("HTTP/1.1 431 ") || answer.is_empty(), "{answer}");
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_head_that_never_ends_is_given_up() {
+        let (address, stop) = served(&[("VEILCLOUD_HEADER_READ_TIMEOUT_MS", "100")]).await;
+        // It ends: the server has closed, though nobody finished the head.
+        let answer = said(address, b"GET / HTTP/1.1\r\nhost: h\r\nx-slow: ").await;
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        stop.cancel();
+    }
 
     #[tokio::test]
     async fn one_address_gets_its_connections_and_one_more_is_closed() {

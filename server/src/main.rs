@@ -6,6 +6,7 @@ mod admin;
 mod config;
 mod crowd;
 mod folder;
+mod issuer_tools;
 mod keys;
 mod listen;
 mod log_tools;
@@ -50,6 +51,11 @@ fn main() -> ExitCode {
         Task::LogKeyShow => load(args).and_then(|(config, ..)| log_tools::show_keys(&config)),
         Task::LogKeyRotate => load(args).and_then(|(config, ..)| log_tools::rotate_key(&config)),
         Task::LogKeyRetire => load(args).and_then(|(config, ..)| log_tools::retire_keys(&config)),
+        Task::IssuerList => load(args).and_then(|(config, ..)| issuer_tools::list(&config)),
+        Task::IssuerRotate { at_once } => {
+            load(args).and_then(|(config, ..)| issuer_tools::rotate(&config, at_once))
+        }
+        Task::IssuerRevoke { kid } => load(args).and_then(|(config, ..)| issuer_tools::revoke(&config, kid)),
         Task::Serve => {
             load(args).and_then(|(config, warnings, hints)| run::to_the_end(&config, &warnings, hints))
         }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use veilcloud_domain::auth::api_keys::ApiKeys;
 use veilcloud_domain::clock::{SystemClock, SystemEntropy};
 use veilcloud_embedded::Embedded;
+use veilcloud_workers::sweep::Swept;
 
 use crate::{
     address::{AddressFile, Addresses},
@@ -51,6 +52,7 @@ struct Running {
     publisher: Option<JoinHandle<()>>,
     publish_stop: CancellationToken,
     sweep: Option<veilcloud_workers::sweep::Handle>,
+    issuers: JoinHandle<()>,
     admin: Option<JoinHandle<bool>>,
     admin_stop: CancellationToken,
     store: Arc<Embedded>,
@@ -100,12 +102,15 @@ async fn serve(config: &Config, hints: bool) -> Result<(), StartError> {
     let reporter =
         roles::api::report(wired.store.clone(), wired.log, wired.health, wired.draining, stop.clone());
     let sweep = if config.server.roles.has(Role::Sweep) {
-        let started = roles::sweep::start(wired.storage, &config.sweep, stop.clone());
+        let swept = Swept { storage: wired.storage, api_keys: wired.api_keys.clone() };
+        let started = roles::sweep::start(swept, &config.sweep, stop.clone());
         Some(started.map_err(|e| StartError::Wire(e.to_string()))?)
     } else {
         None
     };
+    let keeps = config.server.roles.has(Role::Sweep);
     let running = Running {
+        issuers: veilcloud_workers::issuers::start(wired.issuers, keeps, stop.clone()),
         api: public.map(|port| roles::api::start(port, wired.router, stop.clone())),
         reporter: tokio::spawn(reporter),
         publish,
@@ -192,6 +197,7 @@ impl Running {
         {
             tracing::error!(error = %e, "bug: the sweep did not end well");
         }
+        drop(self.issuers.await);
         // After the public port: its last answers wait for the logs.
         self.publish_stop.cancel();
         if let Some(publish) = self.publish

@@ -75,6 +75,9 @@ pub enum StartError {
     /// What was asked for comes too early.
     #[error("{0}")]
     TooEarly(&'static str),
+    /// What was asked for cannot be done.
+    #[error("{0}")]
+    Refused(String),
     /// A check of the logs found something.
     #[error("the check found {0} things that are wrong")]
     Findings(u64),
@@ -118,6 +121,9 @@ impl StartError {
                 "see the limits of this user and container (files, threads)".into()
             }
             Self::Role { .. } => "this is a bug: keep the log and report it; a restart is safe".into(),
+            Self::Refused(_) => {
+                "look at the keys with `veilcloud-server issuer list`; nothing was changed".into()
+            }
             Self::TooEarly(_) => "do as the line above says; nothing was changed".into(),
             Self::Findings(_) => {
                 "hashes are mended with `fsck --repair`; entries come from a backup of the whole folder. See \

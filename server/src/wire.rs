@@ -6,11 +6,17 @@ use axum::Router;
 use veilcloud_api::{Draining, Health, Limits, Services, Settings as ApiSettings};
 use veilcloud_domain::{
     audit::{
-        Audit, LogReader, Reads, heads::Heads, log::Log, sequence::Parts, settled::Settled, signer::LogKeys,
+        Audit, LogReader, Readers, Reads, heads::Heads, log::Log, sequence::Parts, settled::Settled,
+        signer::LogKeys,
     },
-    auth::{Auth, Settings as AuthSettings, api_keys::ApiKeys},
+    auth::{
+        Auth, Credentials, Settings as AuthSettings,
+        api_keys::ApiKeys,
+        capabilities::Capabilities,
+        issuers::{IssuerKeeper, Issuers},
+    },
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
-    projects::Projects,
+    projects::{Projects, explain::Explainer, unlock::Unlocking},
     storage::{Storage, StorageSettings},
     teams::Teams,
 };
@@ -19,7 +25,7 @@ use veilcloud_embedded::{Embedded, Options};
 use crate::{
     config::{Config, Mode, StorageKind},
     folder::Folder,
-    keys::{Keys, LogKeyFile},
+    keys::{IssuerFile, Keys, LogKeyFile},
     start::StartError,
     witnesses::Witnesses,
 };
@@ -30,6 +36,8 @@ pub struct Wired {
     pub store: Arc<Embedded>,
     /// API keys, for the uses that are not written yet.
     pub api_keys: Arc<ApiKeys>,
+    /// What keeps the issuer's keys in step with their file.
+    pub issuers: Arc<IssuerKeeper>,
     /// What the sweep works on.
     pub storage: Arc<Storage>,
     /// What the sequencer works with.
@@ -69,18 +77,41 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     let roster = Arc::new(Settled::new(store.roster(), log.clone()));
     let shelf = Arc::new(Settled::new(store.shelf(), log.clone()));
 
+    let issuer_file = IssuerFile::new(folder.path(), config.access.issuer_period_days, entropy.clone());
+    let keyset = issuer_file.open(clock.now_ms())?;
+    let issuers = Issuers::new(keyset).map_err(|error| StartError::Wire(error.to_string()))?;
+    let issuers = Arc::new(issuers);
+    let keeper = IssuerKeeper::new(issuers.clone(), Arc::new(issuer_file), store.outbox(), clock.clone());
     let auth = Arc::new(Auth::new(
         directory.clone(),
         store.attempts(),
         clock.clone(),
         entropy.clone(),
         Arc::new(keys.auth),
+        issuers.clone(),
         auth_settings(config, clock.now_ms()),
     ));
     let store_of_keys = Arc::new(Settled::new(store.api_keys(), log.clone()));
-    let api_keys = Arc::new(ApiKeys::new(store_of_keys, clock.clone(), keys.api_keys));
-    let projects =
-        Arc::new(Projects::new(catalog, grants, keyrings, directory.clone(), clock.clone(), entropy.clone()));
+    let api_keys = Arc::new(ApiKeys::new(store_of_keys.clone(), clock.clone(), keys.api_keys));
+    let projects = Arc::new(Projects::new(
+        catalog,
+        grants,
+        keyrings,
+        directory.clone(),
+        store_of_keys.clone(),
+        clock.clone(),
+        entropy.clone(),
+    ));
+    let explainer = Explainer::new(store.grants(), store.roster(), store.api_keys(), clock.clone());
+    let capabilities = Capabilities::new(
+        directory.clone(),
+        Arc::new(Settled::new(store.capabilities(), log.clone())),
+        issuers.clone(),
+        projects.clone(),
+        clock.clone(),
+        entropy.clone(),
+        AuthSettings::default().audience,
+    );
     let teams = Arc::new(Teams::new(roster, clock.clone(), entropy.clone()));
     let storage = Arc::new(Storage::new(
         shelf,
@@ -93,12 +124,17 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
         entropy.clone(),
         StorageSettings { blob_max_bytes: config.storage.blob_max_bytes },
     ));
+    let reads = Reads::new(store.outbox(), log.clone());
+    let unlocking = Unlocking::new(projects.clone(), api_keys.clone(), reads, entropy.clone());
+    let credentials = Credentials::new(directory.clone(), store_of_keys.clone(), clock.clone());
+    let readers = Readers::new(projects.clone(), credentials);
     let audit = Audit::new(
         Arc::new(LogReader::new(store.logs())),
         log.clone(),
         directory,
         log_keys.clone(),
         keys.log_tokens,
+        readers,
         clock.clone(),
         witnesses.as_ref().map(Witnesses::policy_text).unwrap_or_default(),
     );
@@ -106,6 +142,10 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     let services = Services {
         auth,
         api_keys: api_keys.clone(),
+        capabilities: Arc::new(capabilities),
+        issuers,
+        explainer: Arc::new(explainer),
+        unlocking: Arc::new(unlocking),
         projects,
         teams,
         storage: storage.clone(),
@@ -119,7 +159,18 @@ pub fn open(config: &Config, folder: &Folder) -> Result<Wired, StartError> {
     };
     let draining = Draining::new();
     let (router, health) = veilcloud_api::router(services, api_settings(config), draining.clone());
-    Ok(Wired { store, api_keys, storage, sequencer, log, witnesses, router, health, draining })
+    Ok(Wired {
+        store,
+        api_keys,
+        issuers: Arc::new(keeper),
+        storage,
+        sequencer,
+        log,
+        witnesses,
+        router,
+        health,
+        draining,
+    })
 }
 
 fn sequencer(

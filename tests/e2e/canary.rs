@@ -81,6 +81,16 @@ fn session(endpoint: &str) -> (Machine, Vec<String>) {
     for path in ["/v1/users/me", "/v1/projects", "/v1/nothing", "/v1/audit/x"] {
         alice.rest("GET", path, None, &headers);
     }
+    // Known, unknown, and in a URL, where it does not belong.
+    for (path, email, status) in [
+        ("/v1/users/find", EMAIL, 200),
+        ("/v1/users/find", "zqcanary-nobody@example.com", 404),
+        ("/v1/users?email=zqcanaryperson%40example.com", EMAIL, 404),
+    ] {
+        fs::write(&body, format!(r#"{{"email":"{email}"}}"#)).expect("write");
+        let answer = alice.rest("POST", path, Some(&body), &[&headers[..], &["--header", json]].concat());
+        assert_eq!(answer.status, status, "{path}: {}", String::from_utf8_lossy(&answer.body));
+    }
     let stranger = Machine::new(endpoint);
     stranger.run_with(&["login", EMAIL, "--password-stdin"], WRONG_PASSWORD.as_bytes());
     alice.run(&["storage", "get", PROJECT, "zqcanary-nowhere"]);

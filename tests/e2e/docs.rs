@@ -119,3 +119,12 @@ test "$(head -c 21 got.age)" = age-encryption.org/v1
 "#;
     type_in("docs/rest.md", "veilcloud register alice@example.com\nveilcloud login", after);
 }
+
+#[test]
+fn capabilities_are_made_and_used_as_their_guide_says() {
+    type_in(
+        "docs/guides/capabilities.md",
+        "veilcloud register alice@example.com\nveilcloud login alice@example.com",
+        "",
+    );
+}

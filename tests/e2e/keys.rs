@@ -15,6 +15,7 @@ const PUBLISH: u8 = 50;
 const REPLACE: u8 = 51;
 const REVOKE: u8 = 52;
 const LOG_KEY: u8 = 60;
+const ISSUER_KEY: u8 = 61;
 
 /// Name of a server's logs, as its operator is told.
 fn name(server: &mut Server) -> String {
@@ -25,9 +26,11 @@ fn name(server: &mut Server) -> String {
     key.split('+').next().expect("a name").to_owned()
 }
 
-/// The directory's leaves, read by somebody who has no account.
+/// The directory's leaves about keys of accounts and logs, read by somebody who has no account.
 fn directory(server: &Server, name: &str) -> Vec<Leaf> {
-    log::served(server, &format!("{name}/directory"), None)
+    let mut leaves = log::served(server, &format!("{name}/directory"), None);
+    leaves.retain(|leaf| leaf.kind != ISSUER_KEY);
+    leaves
 }
 
 fn kinds(leaves: &[Leaf]) -> Vec<u8> {

@@ -355,6 +355,16 @@ fn the_files_of_a_log_are_served_to_whoever_has_its_token() {
 }
 
 #[test]
+fn a_token_ends_with_the_session_that_made_it() {
+    let (server, alice) = scene();
+    let (token, origin) = log::token(&server, &alice, "my-app");
+    assert_eq!(log::file(&server, &origin, "checkpoint", Some(&token)).status, 200);
+    alice.ok(&["logout"]);
+    let answer = log::file(&server, &origin, "checkpoint", Some(&token));
+    assert_eq!(refusal(&answer), (401, "LOG_TOKEN_INVALID".into()));
+}
+
+#[test]
 fn an_altered_or_expired_token_opens_nothing() {
     let (server, alice) = scene();
     let (token, origin) = log::token(&server, &alice, "my-app");

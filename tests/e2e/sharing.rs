@@ -153,3 +153,30 @@ fn who_owns_a_project_is_not_said_to_be_out_of_it() {
     ]);
     alice.refused(&["offboard", "bob@example.com", "--yes"], 5, "STILL_IN");
 }
+
+#[test]
+fn who_may_share_and_not_write_shuts_out_and_leaves_the_keys_to_who_may() {
+    let server = Server::start();
+    let (alice, bob, id) = shared(&server, "project:read,project:share");
+    let carol = Machine::with_account(server.endpoint(), "carol@example.com");
+    alice.ok(&["teams", "add", "crew", "carol@example.com"]);
+    alice.ok(&["share", "sync", "my-app", "--yes"]);
+    assert_eq!(get(&carol, &id), b"SECRET=1\n");
+    let carols = text(&json(&carol, &["whoami"])["account_id"]);
+    let ran = bob.run(&["--output", "json", "offboard", &carols, "--yes"]);
+    assert_eq!((ran.code, ran.reason()), (10, "INCOMPLETE".to_owned()), "{}", ran.stderr);
+    let report = ran.json();
+    let left = &report["projects"][0]["unfinished"][0];
+    assert_eq!(
+        (&left["step"], &left["reason"]),
+        (&"new-key".into(), &"PERMISSION_DENIED".into()),
+        "{report}"
+    );
+    // She is out, nothing is sealed to the key that she has, and who may write finishes it.
+    carol.refused(&["storage", "get", &id, "production"], 5, "PERMISSION_DENIED");
+    assert_eq!(json(&alice, &["envs", "show", "my-app", "production"])["epoch"], 1);
+    let finished = json(&alice, &["offboard", "carol@example.com", "--yes"]);
+    assert_eq!(finished["projects"][0]["rotated"], serde_json::json!(["production"]), "{finished}");
+    assert_eq!(finished["projects"][0]["exposure"]["environments"][0]["could_open"], 1, "{finished}");
+    assert_eq!(get(&bob, &id), b"SECRET=1\n");
+}

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -22,6 +22,10 @@ use tokio::net::TcpStream;
 pub trait Source: Send + 'static {
     /// The next request, or nothing when there is no more.
     fn next(&mut self) -> Option<Request<Full<Bytes>>>;
+    /// Whether an answer is the one that is measured.
+    fn accepts(&self, status: StatusCode) -> bool {
+        status.is_success()
+    }
 }
 
 /// What a run measured.
@@ -38,6 +42,11 @@ impl Run {
         let last = self.latencies.len().saturating_sub(1);
         let at = ((last as f64) * share).round() as usize;
         f64::from(self.latencies.get(at).copied().unwrap_or(0)) / 1000.0
+    }
+
+    /// How many answers there were.
+    pub fn answers(&self) -> usize {
+        self.latencies.len()
     }
 
     /// The run as data.
@@ -85,7 +94,7 @@ async fn drive<S: Source>(address: SocketAddr, mut source: S, stop: Arc<AtomicBo
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         latencies.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
-        if !status.is_success() {
+        if !source.accepts(status) {
             bail!("{status}: {}", String::from_utf8_lossy(&body[..body.len().min(400)]));
         }
     }

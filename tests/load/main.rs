@@ -3,6 +3,8 @@
 //! the time of a login tells who is registered.
 
 mod bao;
+mod foreign;
+mod gate;
 mod http;
 mod login;
 mod ours;
@@ -10,7 +12,7 @@ mod seal;
 
 use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -28,8 +30,14 @@ struct Args {
     #[arg(long, default_value_t = 6)]
     seconds: u32,
     /// The `bao` program.
+    #[arg(long, required_unless_present_any = ["gate", "foreign"])]
+    bao: Option<PathBuf>,
+    /// Only what the gate costs of a read, into gate.json.
     #[arg(long)]
-    bao: PathBuf,
+    gate: bool,
+    /// Only whether the time of a refusal tells a foreign project from an absent one, into foreign.json.
+    #[arg(long)]
+    foreign: bool,
     /// Folder for the results.
     #[arg(long)]
     results: PathBuf,
@@ -38,6 +46,12 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if args.gate {
+        return write(&args, "gate.json", &gate::measure(args.seconds).await?);
+    }
+    if args.foreign {
+        return write(&args, "foreign.json", &foreign::measure().await?);
+    }
     let peer = peer(&args).await?;
     let ours = ours(&args).await?;
     let ratio = |name: &str| {
@@ -58,9 +72,13 @@ async fn main() -> Result<()> {
         "seal": seal::measure()?,
         "login_start": login::measure().await?,
     });
+    write(&args, "storage.json", &report)
+}
+
+fn write(args: &Args, file: &str, report: &Value) -> Result<()> {
     fs::create_dir_all(&args.results)?;
-    let pretty = serde_json::to_string_pretty(&report)?;
-    fs::write(args.results.join("storage.json"), format!("{pretty}\n"))?;
+    let pretty = serde_json::to_string_pretty(report)?;
+    fs::write(args.results.join(file), format!("{pretty}\n"))?;
     println!("{pretty}");
     Ok(())
 }
@@ -68,21 +86,22 @@ async fn main() -> Result<()> {
 async fn ours(args: &Args) -> Result<Value> {
     let ours = ours::Ours::start()?;
     let each = WRITES_PER_SECOND_MAX * u64::from(args.seconds) / CONNECTIONS as u64;
-    let writers = ours.writers(CONNECTIONS, each).await?;
+    let writers = ours.writers(CONNECTIONS, each, VALUE_LEN).await?;
     let put = http::run(ours.address()?, writers, args.seconds).await?;
     let get = http::run(ours.address()?, ours.readers(CONNECTIONS), args.seconds).await?;
     Ok(json!({"put": put.json(), "get": get.json(), "audit": ours.audit_bytes_per_line()?}))
 }
 
 async fn peer(args: &Args) -> Result<Value> {
-    let bao = bao::Bao::start(&args.bao)?;
+    let program = args.bao.as_ref().context("the path of OpenBao")?;
+    let bao = bao::Bao::start(program)?;
     let before = bao.audit_bytes()?;
     let put = http::run(bao.address()?, bao.writers(CONNECTIONS), args.seconds).await?;
     let get = http::run(bao.address()?, bao.readers(CONNECTIONS), args.seconds).await?;
     let (put, get) = (put.json(), get.json());
     let requests = put["requests"].as_u64().unwrap_or(0) + get["requests"].as_u64().unwrap_or(0);
     let audit = (bao.audit_bytes()? - before) / requests.max(1);
-    let version = text(&args.bao.display().to_string(), &["version"]);
+    let version = text(&program.display().to_string(), &["version"]);
     Ok(
         json!({"version": version, "setup": "raft storage, file audit", "put": put, "get": get, "audit": {"bytes_per_request": audit}}),
     )

@@ -136,20 +136,26 @@ impl Ours {
     }
 
     /// Environments of this machine's own, one for each connection, each with `versions` sealed in advance.
-    pub async fn writers(&self, connections: usize, versions: u64) -> Result<Vec<Writes>> {
+    /// A value has `len` bytes.
+    pub async fn writers(&self, connections: usize, versions: u64, len: usize) -> Result<Vec<Writes>> {
         let mut writers = Vec::new();
         for n in 0..connections {
-            writers.push(self.writer(&format!("env-{n}"), versions).await?);
+            writers.push(self.writer(&format!("env-{n}"), versions, len).await?);
         }
         Ok(writers)
     }
 
-    async fn writer(&self, name: &str, versions: u64) -> Result<Writes> {
+    async fn writer(&self, name: &str, versions: u64, len: usize) -> Result<Writes> {
         let environment = EnvironmentId::from_bytes(random_id());
         let key = EpochKey::generate(&mut OsRng);
         let identity = &self.session.identity;
-        let subject =
-            KeyringSubject { project: self.project, environment, epoch: 1, created_at_ms: now_ms() };
+        let subject = KeyringSubject {
+            project: self.project,
+            environment,
+            epoch: 1,
+            access_list: 0,
+            created_at_ms: now_ms(),
+        };
         let keyring = seal_keyring(&key, &subject, &[identity.recipient().clone()], identity)?;
         let body = json!({
             "name": name,
@@ -168,7 +174,7 @@ impl Ours {
         let mut parent = None;
         let mut prepared = Vec::new();
         for version in 1..=versions {
-            let value = format!("{version:0width$}", width = crate::VALUE_LEN);
+            let value = format!("{version:0len$}");
             let subject = Subject {
                 project: self.project,
                 environment,
@@ -196,7 +202,25 @@ impl Ours {
         (0..connections).map(|n| Reads { session: self.session.clone(), path: path(n) }).collect()
     }
 
-    async fn call(&self, request: Request<Full<Bytes>>) -> Result<()> {
+    /// The id of a project of somebody else on the same server.
+    pub fn foreign_project(&self) -> Result<String> {
+        let machine = Machine::with_account(self.server.endpoint(), "other@example.com");
+        let project = machine.ok(&["--output", "json", "projects", "create", "theirs"]).json();
+        Ok(project["id"].as_str().context("a project id")?.to_owned())
+    }
+
+    /// A signed request without a body.
+    pub fn get(&self, path: &str) -> Request<Full<Bytes>> {
+        self.session.request("GET", path, &[], Bytes::new())
+    }
+
+    /// CPU seconds of the server so far.
+    pub fn cpu_s(&self) -> f64 {
+        self.server.cpu_s()
+    }
+
+    /// Sends one request, which must be answered with success.
+    pub async fn call(&self, request: Request<Full<Bytes>>) -> Result<()> {
         let stream = TcpStream::connect(self.address()?).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);

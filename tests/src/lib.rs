@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: real servers, the real command, terminals, and files to store.
 
 pub mod cli;
+pub mod cutter;
 pub mod files;
 pub mod log;
 pub mod rest;

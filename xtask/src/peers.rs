@@ -1,6 +1,6 @@
-//! The peers that judge an exported log and those that call the server (tests/peers/README.md), built once and kept in the
-//! cache. They are other people's code in other languages: where a toolchain is missing, its peers are left out and the
-//! tests say so too.
+//! The peers that judge an exported log, those that call the server and those that judge its wire (tests/peers/README.md),
+//! built once and kept in the cache. They are other people's code, most of it in other languages: where a toolchain is
+//! missing, its peers are left out and the tests say so too.
 
 use std::{
     env, fs,
@@ -14,8 +14,13 @@ use crate::project;
 
 /// Lowest Go that the peers' module compiles with.
 const GO_MIN: (u32, u32) = (1, 26);
-/// The programs of tests/peers/go.
-const GO_PROGRAMS: &[&str] = &["./fsck", "./sumdb", "./merkle", "./interop"];
+/// The Go modules of the peers: folder and programs. Each has its own locked versions.
+const GO_MODULES: &[(&str, &[&str])] = &[
+    ("tests/peers/go", &["./fsck", "./sumdb", "./merkle", "./interop"]),
+    ("tests/peers/conformance", &["connectrpc.com/conformance/cmd/connectconformance"]),
+];
+/// The HTTP/2 cases: crate and version. Its package has a lock file of its own.
+const HTTPWG: (&str, &str) = ("httpwg-cli", "0.2.5");
 /// Exits with 0 if this Python is new enough for `aics-tlog` and can make an environment.
 const PYTHON_CHECK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))";
 /// Lowest Node.js with the `fetch` and modules that the peers use.
@@ -32,6 +37,8 @@ pub struct Peers {
     python: Option<PathBuf>,
     /// Folder of the programs for Node.js, with their packages.
     node: Option<PathBuf>,
+    /// The program with the HTTP/2 cases.
+    httpwg: Option<PathBuf>,
 }
 
 impl Peers {
@@ -41,6 +48,7 @@ impl Peers {
             ("VEILCLOUD_TEST_PEERS", &self.go),
             ("VEILCLOUD_TEST_TLOG_PYTHON", &self.python),
             ("VEILCLOUD_TEST_NODE_PEERS", &self.node),
+            ("VEILCLOUD_TEST_HTTPWG", &self.httpwg),
         ];
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect()
     }
@@ -50,36 +58,43 @@ impl Peers {
 pub fn ensure() -> Result<Peers> {
     let cache = project::cache_dir()?.join("peers");
     fs::create_dir_all(&cache)?;
-    Ok(Peers { go: go(&cache)?, python: python(&cache)?, node: node(&cache)? })
+    Ok(Peers { go: go(&cache)?, python: python(&cache)?, node: node(&cache)?, httpwg: Some(httpwg(&cache)?) })
 }
 
-/// The Go programs, in a folder named after their sources and `go.sum`.
+/// The Go programs, in a folder named after their sources and locks.
 fn go(cache: &Path) -> Result<Option<PathBuf>> {
     // Not a newer toolchain that `go` would download by itself.
-    let go = || {
+    let go = |module: &str| {
         let mut command = Command::new("go");
-        command.env("GOTOOLCHAIN", "local").current_dir(project::root().join("tests/peers/go"));
+        command.env("GOTOOLCHAIN", "local").current_dir(project::root().join(module));
         command
     };
-    let version = go().args(["env", "GOVERSION"]).stderr(Stdio::null()).output();
+    let version = go(".").args(["env", "GOVERSION"]).stderr(Stdio::null()).output();
     let version = version.map(|v| String::from_utf8_lossy(&v.stdout).trim().to_owned()).unwrap_or_default();
     if go_version(&version).is_none_or(|v| v < GO_MIN) {
         eprintln!("==> peers in Go: left out, go {}.{} or later is not on the path", GO_MIN.0, GO_MIN.1);
         return Ok(None);
     }
     let mut sources = project::files()?;
-    sources.retain(|f| f.starts_with("tests/peers/go"));
+    sources.retain(|f| {
+        let name = f.file_name().unwrap_or_default().to_string_lossy();
+        let go = name.ends_with(".go") || name == "go.mod" || name == "go.sum";
+        go && GO_MODULES.iter().any(|(module, _)| f.starts_with(module))
+    });
     sources.sort();
     let folder = cache.join(format!("{version}-{}", project::fingerprint(&sources)?));
     if !folder.exists() {
         // A build that is broken off leaves no folder of this name.
         let part = cache.join(format!("part-{}", std::process::id()));
         fs::create_dir_all(&part)?;
-        let built = project::step("go vet", go().args(["vet", "./..."])).and_then(|()| {
+        let built = GO_MODULES.iter().try_for_each(|(module, programs)| {
+            if programs.iter().all(|program| program.starts_with('.')) {
+                project::step("go vet", go(module).args(["vet", "./..."]))?;
+            }
             // A folder that exists: each program goes into it under its own name.
-            let mut build = go();
-            build.args(["build", "-o"]).arg(&part).args(GO_PROGRAMS);
-            project::step("build the peers in Go", &mut build)
+            let mut build = go(module);
+            build.args(["build", "-o"]).arg(&part).args(*programs);
+            project::step(&format!("build the peers of {module}"), &mut build)
         });
         if let Err(error) = built.and_then(|()| Ok(fs::rename(&part, &folder)?)) {
             fs::remove_dir_all(&part).ok();
@@ -148,6 +163,23 @@ fn node(cache: &Path) -> Result<Option<PathBuf>> {
         }
     }
     Ok(Some(folder))
+}
+
+/// The HTTP/2 cases, in a folder named after their version.
+fn httpwg(cache: &Path) -> Result<PathBuf> {
+    let (name, version) = HTTPWG;
+    let folder = cache.join(format!("{name}-{version}"));
+    let program = folder.join("bin/httpwg");
+    if !program.exists() {
+        // Not our target folder: its lock names other versions than ours, and what is built stays here anyway.
+        let target = cache.join(format!("part-{name}-{}", std::process::id()));
+        let mut install = project::cargo(&["install", name, "--locked", "--quiet", "--version"]);
+        install.arg(format!("={version}")).arg("--root").arg(&folder).env("CARGO_TARGET_DIR", &target);
+        let installed = project::step("cargo install the HTTP/2 cases", &mut install);
+        fs::remove_dir_all(&target).ok();
+        installed?;
+    }
+    Ok(program)
 }
 
 fn works(python: &Path) -> bool {

@@ -57,7 +57,8 @@ pub struct Logout {
 
 /// Set a new password with the recovery code
 ///
-/// Nothing stored is lost. The code used is spent; a new one is shown, or written to --recovery-file.
+/// Nothing stored is lost. The code used is spent; a new one is shown, or written to --recovery-file. Every session
+/// and every API key of the account ends.
 #[derive(Args)]
 #[command(before_help = "\
 Examples:
@@ -84,7 +85,7 @@ pub struct Recover {
 
 /// Change the password
 ///
-/// Stored data is not touched. Sessions of other machines end.
+/// Stored data is not touched. Sessions of other machines end; API keys stay as they are.
 #[derive(Args)]
 #[command(before_help = "\
 Examples:

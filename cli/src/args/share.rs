@@ -48,6 +48,9 @@ pub enum ShareCommand {
     Sync {
         /// Project: its name, or its id
         project: String,
+        /// Hand the keys on again, also to who has them: when somebody's do not open
+        #[arg(long)]
+        replace_keys: bool,
         /// Do not ask to type the project's name after the people to let in were shown
         #[arg(long)]
         yes: bool,
@@ -62,26 +65,6 @@ pub enum ShareCommand {
     },
 }
 
-/// See who may do what in a project
-#[derive(Args)]
-#[command(before_help = "Examples:\n  veilcloud access list my-app\n")]
-pub struct Access {
-    #[command(subcommand)]
-    pub command: AccessCommand,
-}
-
-#[derive(Subcommand)]
-pub enum AccessCommand {
-    /// List the people of a project as its signed access list names them
-    #[command(
-        before_help = "Examples:\n  veilcloud access list my-app\n  veilcloud access list my-app --json\n"
-    )]
-    List {
-        /// Project: its name, or its id
-        project: String,
-    },
-}
-
 /// Take somebody out of everything you manage, and say what they could open
 ///
 /// Takes them out of every team that you own or are an admin of, then out of the access list of every project that you
@@ -91,10 +74,14 @@ pub enum AccessCommand {
 Examples:
   veilcloud offboard bob@example.com
   veilcloud offboard bob@example.com --json
+  veilcloud offboard bob@example.com --report
 ")]
 pub struct Offboard {
     /// Who: e-mail address or account id
     pub who: String,
+    /// Change nothing: only say what they could open, also after they are out
+    #[arg(long)]
+    pub report: bool,
     /// Do not ask to type the address
     #[arg(long)]
     pub yes: bool,

@@ -27,6 +27,7 @@ Examples:
   veilcloud api headers GET /v1/projects | curl -H @- http://127.0.0.1:8443/v1/projects
   veilcloud api headers POST /v1/projects --body body.json |
     curl -H @- --json @body.json http://127.0.0.1:8443/v1/projects
+  veilcloud api headers GET /v1/projects/ID --capability deploy.cap | curl -H @- http://127.0.0.1:8443/v1/projects/ID
 ")]
     Headers {
         /// HTTP method
@@ -36,6 +37,12 @@ Examples:
         /// File that holds the exact body
         #[arg(long, value_name = "FILE")]
         body: Option<PathBuf>,
+        /// Sign with this capability instead of the session; see `veilcloud access`
+        #[arg(long, value_name = "FILE")]
+        capability: Option<PathBuf>,
+        /// Key that the capability was passed on to (`veilcloud access new-key`)
+        #[arg(long, value_name = "FILE", requires = "capability")]
+        holder_key: Option<PathBuf>,
     },
     /// Seal content for a PUT by another HTTP client
     ///

@@ -87,7 +87,9 @@ pub async fn recover(context: &Context, args: args::Recover) -> Result<Exit, Fai
     handover.show(&mut value, &mut lines, &fresh);
     context.output.object(&value, &lines)?;
     context.remember(&args.email)?;
-    context.output.say("The new password is set and the old recovery code is spent.");
+    context.output.say(
+        "The new password is set, the old recovery code is spent, and all sessions and API keys have ended.",
+    );
     context.output.hint(&format!("veilcloud login {}", args.email));
     Ok(Exit::Done)
 }

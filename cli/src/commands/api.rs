@@ -6,7 +6,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use veilcloud_sdk::{DIRECT_BLOB_MAX, Expect};
+use time::OffsetDateTime;
+use veilcloud_sdk::{DIRECT_BLOB_MAX, Expect, HeldCapability};
 
 use super::content::{self, Content};
 use crate::args::tools::{Api, ApiCommand};
@@ -20,7 +21,13 @@ const BODY_LEN_MAX: u64 = 16 * 1024 * 1024;
 
 pub async fn manage(context: &Context, args: Api) -> Result<Exit, Failure> {
     match args.command {
-        ApiCommand::Headers { method, path, body } => headers(context, &method, &path, body).await?,
+        ApiCommand::Headers { method, path, body, capability, holder_key } => {
+            let held = match capability {
+                Some(file) => Some(super::access::read_with_key(&file, holder_key.as_deref())?),
+                None => None,
+            };
+            headers(context, &method, &path, body, held).await?
+        }
         ApiCommand::Seal { project, env, input, file } => {
             seal(context, &project, &env, &input, &file).await?
         }
@@ -28,7 +35,13 @@ pub async fn manage(context: &Context, args: Api) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn headers(context: &Context, method: &str, path: &str, body: Option<PathBuf>) -> Result<(), Failure> {
+async fn headers(
+    context: &Context,
+    method: &str,
+    path: &str,
+    body: Option<PathBuf>,
+    held: Option<HeldCapability>,
+) -> Result<(), Failure> {
     let method = method.to_ascii_uppercase();
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Err(Failure::usage("the method is a word, such as GET"));
@@ -46,7 +59,11 @@ async fn headers(context: &Context, method: &str, path: &str, body: Option<PathB
     if bytes.len() as u64 > BODY_LEN_MAX {
         return Err(Failure::usage("a body has at most 16 MiB"));
     }
-    tell(context, context.client()?.signed_headers(&method, path, &bytes).await?)
+    let headers = match held {
+        Some(held) => held.signed_headers(&method, path, &bytes, OffsetDateTime::now_utc())?,
+        None => context.client()?.signed_headers(&method, path, &bytes).await?,
+    };
+    tell(context, headers)
 }
 
 async fn seal(context: &Context, project: &str, env: &str, input: &Path, file: &Path) -> Result<(), Failure> {

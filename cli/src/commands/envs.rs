@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::outcome::{tell_vouched, vouched_value};
 use super::show;
 use crate::args::projects::{Envs, EnvsCommand};
 use crate::context::Context;
@@ -55,10 +56,15 @@ async fn clone(context: &Context, project: &str, from: &str, to: &str) -> Result
 
 async fn rotate(context: &Context, project: &str, env: &str) -> Result<(), Failure> {
     let (client, project) = context.project(project).await?;
-    let environment = client.environments(&project).rotate(env).await?;
+    let rotation = client.environments(&project).rotate(env).await?;
+    let environment = &rotation.environment;
     let sentence =
         format!("{env} has a new key (epoch {}); older versions stay under theirs", environment.epoch);
-    context.output.done(&show::environment(&environment), &sentence)
+    let mut value = show::environment(environment);
+    value["vouched"] = rotation.vouched.as_ref().map(vouched_value).into();
+    context.output.done(&value, &sentence)?;
+    tell_vouched(context, &rotation.vouched);
+    Ok(())
 }
 
 async fn delete(context: &Context, project: &str, env: &str, yes: bool) -> Result<(), Failure> {

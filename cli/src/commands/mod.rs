@@ -1,15 +1,20 @@
 //! One file for each area of commands. A command asks first, calls the SDK second, and shows last.
 
+mod access;
 mod account;
 mod api;
+mod api_keys;
 mod audit;
 mod content;
 mod diff;
 mod doctor;
 mod envs;
 mod exchange;
+mod explain;
 mod handover;
 mod kit;
+mod offboard;
+mod outcome;
 mod projects;
 mod run;
 mod share;
@@ -42,8 +47,9 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failu
         Command::Teams(args) => teams::manage(context, args).await,
         Command::Users(args) => teams::users(context, args).await,
         Command::Share(args) => share::manage(context, args).await,
-        Command::Access(args) => share::access(context, args).await,
-        Command::Offboard(args) => share::offboard(context, args).await,
+        Command::Access(args) => access::manage(context, args).await,
+        Command::Offboard(args) => offboard::offboard(context, args).await,
+        Command::ApiKeys(args) => api_keys::manage(context, args).await,
         Command::Audit(args) => audit::manage(context, args).await,
         Command::Api(args) => api::manage(context, args).await,
         Command::Doctor(_) => doctor::doctor(context).await,

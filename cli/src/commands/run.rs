@@ -11,7 +11,7 @@ use veilcloud_sdk::dotenv::Variables;
 
 use super::content;
 use crate::args::storage::Run;
-use crate::context::Context;
+use crate::context::{Context, TOKEN_VARIABLE};
 use crate::ui::error::Failure;
 use crate::ui::exit::Exit;
 
@@ -31,7 +31,8 @@ pub async fn run(context: &Context, args: Run) -> Result<Exit, Failure> {
         context.output.say(&note);
     }
     let mut command = Command::new(program);
-    command.args(rest);
+    // It gets the values, not what opens the next ones.
+    command.args(rest).env_remove(TOKEN_VARIABLE).env_remove("VEILCLOUD_TOKEN_FILE");
     let wanted = |key: &str| args.only_keys.is_empty() || args.only_keys.iter().any(|only| only == key);
     command.envs(variables.iter().filter(|(key, _)| wanted(key)));
     drop((client, project));

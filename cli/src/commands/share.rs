@@ -1,13 +1,11 @@
-//! Sharing projects with teams, and taking people out again.
+//! Sharing projects with teams.
 
 use serde_json::{Value, json};
-use veilcloud_sdk::{
-    AccountId, Client, ExposureReport, Principal, Project, ShareOutcome, SharePlan, Team, TeamId, TeamRole,
-};
+use veilcloud_sdk::{AccountId, Principal, Project, SharePlan, TeamId};
 
-use super::show;
-use super::teams::{person, team_of};
-use crate::args::share::{Access, AccessCommand, Offboard, Share, ShareCommand};
+use super::teams::team_of;
+use super::{outcome, show};
+use crate::args::share::{Share, ShareCommand};
 use crate::context::Context;
 use crate::ui::error::Failure;
 use crate::ui::exit::Exit;
@@ -20,15 +18,16 @@ pub async fn manage(context: &Context, args: Share) -> Result<Exit, Failure> {
             add(context, &project, &team, &permissions, yes).await?
         }
         ShareCommand::List { project } => list(context, &project).await?,
-        ShareCommand::Sync { project, yes } => sync(context, &project, yes).await?,
+        ShareCommand::Sync { project, replace_keys, yes } => {
+            sync(context, &project, replace_keys, yes).await?
+        }
         ShareCommand::Remove { project, team } => remove(context, &project, &team).await?,
     }
     Ok(Exit::Done)
 }
 
-pub async fn access(context: &Context, args: Access) -> Result<Exit, Failure> {
-    let AccessCommand::List { project } = args.command;
-    let (client, project) = context.project(&project).await?;
+pub async fn access_list(context: &Context, project: &str) -> Result<(), Failure> {
+    let (client, project) = context.project(project).await?;
     let access = client.projects().access(&project).await?;
     let owner = json!({ "principal": format!("account {}", access.owner_id), "owner": true });
     let mut items = vec![owner];
@@ -45,6 +44,7 @@ pub async fn access(context: &Context, args: Access) -> Result<Exit, Failure> {
             "account_id": account_of(grant.principal).map(|id| id.to_string()),
             "permissions": grant.permissions,
             "team_id": team,
+            "environment_ids": grant.environments.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "key": show::hex(&grant.key),
             "access_list": access.number,
         }));
@@ -55,8 +55,7 @@ pub async fn access(context: &Context, args: Access) -> Result<Exit, Failure> {
             show::hex(&grant.key[..8]),
         ]);
     }
-    context.output.list("access", items, &["who", "permissions", "team", "key"], rows)?;
-    Ok(Exit::Done)
+    context.output.list("access", items, &["who", "permissions", "team", "key"], rows)
 }
 
 fn account_of(principal: Principal) -> Option<AccountId> {
@@ -79,19 +78,20 @@ async fn add(
     let plan = client.projects().plan_share(&project, team.id, &permissions).await?;
     confirm(context, &project, std::slice::from_ref(&plan), yes)?;
     let bar = progress::count(context.output, "sharing");
-    let outcome = client.projects().share(&project, &plan, bar).await?;
-    let mut value = outcome_value(&project, &outcome);
-    value["team_id"] = team.id.to_string().into();
-    value["permissions"] = plan.permissions.clone().into();
-    value["members"] = plan.members.iter().map(listed_value).collect();
+    let done = client.projects().share(&project, &plan, bar).await?;
+    let more = [
+        ("team_id", team.id.to_string().into()),
+        ("permissions", plan.permissions.clone().into()),
+        ("members", plan.members.iter().map(listed_value).collect()),
+    ];
     let sentence = format!(
         "shared {} with {}: {} people, access list {}",
         project.name,
         team.name,
         plan.members.iter().filter(|member| member.key.is_some()).count(),
-        outcome.access_list
+        done.access_list
     );
-    context.output.done(&value, &sentence)?;
+    outcome::tell(context, &project, done, &more, &sentence)?;
     context.output.hint(&format!("veilcloud access list {}", project.id));
     Ok(())
 }
@@ -147,23 +147,22 @@ async fn list(context: &Context, project: &str) -> Result<(), Failure> {
     context.output.list("shares", items, &["team", "permissions", "shared"], rows)
 }
 
-async fn sync(context: &Context, project: &str, yes: bool) -> Result<(), Failure> {
+async fn sync(context: &Context, project: &str, replace_keys: bool, yes: bool) -> Result<(), Failure> {
     let (client, project) = context.project(project).await?;
-    let plan = client.projects().plan_sync(&project).await?;
+    let mut plan = client.projects().plan_sync(&project).await?;
     confirm(context, &project, &plan.gains, yes)?;
+    plan.replaces_keys = replace_keys;
     let bar = progress::count(context.output, "keys");
-    let outcome = client.projects().sync(&project, &plan, bar).await?;
+    let done = client.projects().sync(&project, &plan, bar).await?;
     let sentence = format!(
         "{} is in step: {} let in, {} shut out, {} keys handed on, {} environments with a new key",
         project.name,
-        outcome.added.len(),
-        outcome.removed.len(),
-        outcome.keys_added,
-        outcome.rotated.len()
+        done.added.len(),
+        done.removed.len(),
+        done.keys_added,
+        done.rotated.len()
     );
-    context.output.done(&outcome_value(&project, &outcome), &sentence)?;
-    tell_exposure(context, outcome.exposure.as_ref());
-    Ok(())
+    outcome::tell(context, &project, done, &[], &sentence)
 }
 
 async fn remove(context: &Context, project: &str, team: &str) -> Result<(), Failure> {
@@ -174,123 +173,11 @@ async fn remove(context: &Context, project: &str, team: &str) -> Result<(), Fail
         Err(_) => team_of(&client, team).await?.id,
     };
     let bar = progress::count(context.output, "keys");
-    let outcome = client.projects().unshare(&project, team, bar).await?;
+    let done = client.projects().unshare(&project, team, bar).await?;
     let sentence = format!(
         "{} is not shared with {team} any more; {} environments have a new key",
         project.name,
-        outcome.rotated.len()
+        done.rotated.len()
     );
-    context.output.done(&outcome_value(&project, &outcome), &sentence)?;
-    tell_exposure(context, outcome.exposure.as_ref());
-    Ok(())
-}
-
-pub async fn offboard(context: &Context, args: Offboard) -> Result<Exit, Failure> {
-    let act = format!("this takes {} out of every team and project that you manage", args.who);
-    context.prompt.confirm(&act, &args.who, args.yes)?;
-    let client = context.client()?;
-    let account = person(&client, &args.who).await?;
-    let teams = leave_teams(context, &client, account).await?;
-    let mut projects = client.projects().list().await?;
-    let shared = client.projects().list_shared().await?;
-    projects.extend(shared.into_iter().filter(|p| p.permissions.iter().any(|held| held == "project:share")));
-    let (mut done, mut left) = (Vec::new(), Vec::new());
-    for project in &projects {
-        let is_in = !client.projects().access(project).await?.actions_of(account).is_empty();
-        let is_due = client.environments(project).list().await?.iter().any(|found| found.rotation_due);
-        if !is_in && !is_due {
-            continue;
-        }
-        context.output.say(&format!("{}: new access list and keys", project.name));
-        let bar = progress::count(context.output, "keys");
-        let mut outcome = client.projects().shut_out(project, &[account], bar).await?;
-        if outcome.exposure.is_none() {
-            // What an interrupted run has begun.
-            outcome.exposure = Some(client.projects().exposure(project, &[account]).await?);
-        }
-        tell_exposure(context, outcome.exposure.as_ref());
-        done.push(outcome_value(project, &outcome));
-        let held = client.projects().access(project).await?.actions_of(account);
-        if !held.is_empty() {
-            left.push(format!("{} ({})", project.name, held.join(" ")));
-        }
-    }
-    if !left.is_empty() {
-        let message = format!("{} can still get at {}", args.who, left.join(", "));
-        let remedy = "who owns a project cannot be taken out of it: move its content to one of yours";
-        return Err(Failure::new(Exit::Denied, "STILL_IN", message).try_this(remedy));
-    }
-    let value = json!({
-        "account_id": account.to_string(),
-        "teams": teams.iter().map(|team| team.id.to_string()).collect::<Vec<_>>(),
-        "projects": done,
-    });
-    let sentence = format!("{} is out of {} teams and {} projects", args.who, teams.len(), done.len());
-    context.output.done(&value, &sentence)?;
-    Ok(Exit::Done)
-}
-
-/// Takes somebody out of every team that this account manages. Gives those they were in.
-async fn leave_teams(context: &Context, client: &Client, account: AccountId) -> Result<Vec<Team>, Failure> {
-    let mut left = Vec::new();
-    for team in client.teams().list().await? {
-        if team.role < TeamRole::Admin || team.owner_id == account {
-            continue;
-        }
-        let members = client.teams().members(team.id).await?;
-        if members.iter().any(|member| member.account_id == account) {
-            client.teams().remove(team.id, account).await?;
-            context.output.say(&format!("taken out of team {}", team.name));
-            left.push(team);
-        }
-    }
-    Ok(left)
-}
-
-fn outcome_value(project: &Project, outcome: &ShareOutcome) -> Value {
-    let ids = |accounts: &[AccountId]| accounts.iter().map(AccountId::to_string).collect::<Vec<_>>();
-    json!({
-        "project": project.name,
-        "project_id": project.id.to_string(),
-        "access_list": outcome.access_list,
-        "added": ids(&outcome.added),
-        "removed": ids(&outcome.removed),
-        "keys_added": outcome.keys_added,
-        "rotated": outcome.rotated,
-        "exposure": outcome.exposure.as_ref().map(exposure_value),
-    })
-}
-
-fn exposure_value(report: &ExposureReport) -> Value {
-    let environments = report.environments.iter().map(|found| {
-        json!({
-            "environment": found.environment,
-            "environment_id": found.environment_id.to_string(),
-            "could_open": found.could_open,
-            "read": found.read,
-        })
-    });
-    json!({
-        "accounts": report.accounts.iter().map(AccountId::to_string).collect::<Vec<_>>(),
-        "log_read": report.is_log_read,
-        "environments": environments.collect::<Vec<_>>(),
-    })
-}
-
-/// What has to be changed at its source.
-fn tell_exposure(context: &Context, report: Option<&ExposureReport>) {
-    let Some(report) = report else { return };
-    context.output.say("What they could open, and has not changed since (change it at its source):");
-    for found in &report.environments {
-        let name = found.environment.as_deref().unwrap_or("(deleted)");
-        let could =
-            found.could_open.map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"));
-        let read: Vec<String> = found.read.iter().map(u64::to_string).collect();
-        let read = match (report.is_log_read, read.is_empty()) {
-            (false, _) => "the log is not open to you".to_owned(),
-            (true, true) => "read nothing".to_owned(),
-            (true, false) => format!("read {}", read.join(", ")),
-        };
-        context.output.say(&format!("  {name}: {could}; {read}"));
-    }
+    outcome::tell(context, &project, done, &[], &sentence)
 }

@@ -19,6 +19,8 @@ pub enum Exit {
     Conflict = 7,
     Integrity = 8,
     RateLimited = 9,
+    /// Some of several things failed; doing the same again finishes them.
+    Incomplete = 10,
     /// `run`: the program exists and cannot be run.
     CannotRun = 126,
     /// `run`: there is no such program.

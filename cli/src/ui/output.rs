@@ -23,6 +23,11 @@ pub fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
+/// The same for lines of our own that name something of a server's.
+pub fn plain_lines(text: &str) -> String {
+    text.replace(|mark: char| mark.is_control() && mark != '\n', "\u{fffd}")
+}
+
 /// JSON for a terminal: serde leaves DEL and the C1 controls in strings as they are. Line breaks between values stay.
 pub fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());

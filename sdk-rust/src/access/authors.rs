@@ -25,16 +25,16 @@ pub(crate) const READS: u64 = Actions::PROJECT_READ.bits();
 
 impl Client {
     /// The key to check something with that `author` is said to have signed. `any_of`: bits of which a list must give him
-    /// one.
+    /// one. `reader`: None for a service token.
     pub(crate) async fn author_key(
         &self,
         home: Home,
         author: AccountId,
         any_of: u64,
-        reader: &Identity,
+        reader: impl Into<Option<&Identity>>,
     ) -> Result<PublicKey> {
-        if author == reader.account() {
-            return Ok(reader.public_key());
+        if let Some(own) = reader.into().filter(|reader| reader.account() == author) {
+            return Ok(own.public_key());
         }
         if author == home.owner {
             return self.owner_key(home).await;
@@ -45,6 +45,11 @@ impl Client {
         }
         let found = self.listed_key(home, author, any_of, true).await?;
         found.ok_or_else(|| home.refuse(IntegrityReason::AuthorUnknown, format!("account {author}")))
+    }
+
+    /// Whether what this account writes now would be believed: it is the owner, or the newest list lets it.
+    pub(crate) async fn is_writer(&self, home: Home, author: AccountId) -> Result<bool> {
+        Ok(author == home.owner || self.access(home).await?.actions_of(author) & WRITES != 0)
     }
 
     /// Looks through the lists, newest first, for one that lets him and names keys that are to be had.
@@ -79,9 +84,12 @@ impl Client {
 
     /// The key that the owner signs with: the one that was seen first.
     pub(crate) async fn owner_key(&self, home: Home) -> Result<PublicKey> {
-        let session = self.session_in_use().await?;
-        if home.owner == session.account() {
-            return Ok(session.identity.public_key());
+        // Who reads with a token has no keys; the owner's were sealed with it.
+        if self.inner().token.is_none() {
+            let session = self.session_in_use().await?;
+            if home.owner == session.account() {
+                return Ok(session.identity.public_key());
+            }
         }
         let pins = self.pins().await?;
         if let Some(known) = pins.access.get(home.project).and_then(|pin| pin.owner_key) {

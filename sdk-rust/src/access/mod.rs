@@ -3,27 +3,33 @@
 //! wrapped to them alone. What must never happen: somebody being in a project whom nobody entitled has let in.
 
 mod authors;
+mod offboard;
+mod outcome;
 mod parts;
 mod pins;
 mod plan;
+mod renew;
 mod report;
 mod share;
+mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use veilcloud_proto::projects::v1 as pb;
-use veilcore::id::{AccountId, ProjectId, TeamId};
+use veilcore::id::{AccountId, EnvironmentId, ProjectId, TeamId};
 use veilsign::capability::Actions;
-use veilvault::access::{AccessList, ExpectedAccess, Principal};
+use veilvault::access::{AccessEntry, AccessList, ExpectedAccess, Principal};
 use veilvault::key::PublicKey;
 use veilvault::seal::NO_DIGEST;
 
 pub(crate) use self::authors::{HANDS_ON, WRITES};
+pub use self::offboard::{LeftProject, LeftStep, LeftTeam, OffboardReport};
+pub use self::outcome::{ShareOutcome, Unfinished, Vouched};
 pub(crate) use self::pins::{AccessPins, AccessRecord};
 pub use self::plan::{Listed, SharePlan, SyncPlan};
-pub use self::report::{Exposure, ExposureReport};
-pub use self::share::{Share, ShareOutcome};
+pub use self::report::{Exposure, ExposureBasis, ExposureReport};
+pub use self::share::Share;
 use crate::client::Client;
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::{Project, Projects};
@@ -59,6 +65,8 @@ pub(crate) struct Chain {
     /// Number and digest of the newest; 0 and zeros while there is none.
     number: u64,
     digest: [u8; 32],
+    /// The newest that took something from somebody; 0 while none did.
+    floor: u64,
     lists: BTreeMap<u64, AccessList>,
 }
 
@@ -135,6 +143,8 @@ pub struct AccessGrant {
     pub permissions: Vec<&'static str>,
     /// The team.
     pub team_id: Option<TeamId>,
+    /// The environments that an API key is kept to; none: all of the project.
+    pub environments: Vec<EnvironmentId>,
 }
 
 impl Access {
@@ -150,6 +160,11 @@ impl Access {
         actions.dedup();
         actions
     }
+}
+
+/// Whether somebody has less by the second list than by the first: an action, or an environment, or all under these keys.
+fn takes(before: &AccessList, after: &AccessList) -> bool {
+    before.entries.iter().any(|entry| entry.actions & !after.left_of(entry) != 0)
 }
 
 /// The actions of bits, by name.
@@ -169,11 +184,12 @@ impl Projects {
     pub async fn access(&self, project: &Project) -> Result<Access> {
         let chain = self.client.access(Home::of(project)).await?;
         let entries = chain.newest().map_or(&[][..], |list| &list.entries[..]);
-        let grant = |entry: &veilvault::access::AccessEntry| AccessGrant {
+        let grant = |entry: &AccessEntry| AccessGrant {
             principal: entry.principal,
             key: entry.key,
             permissions: names(entry.actions),
             team_id: entry.team,
+            environments: entry.environments.clone(),
         };
         Ok(Access {
             owner_id: project.owner_id,
@@ -186,15 +202,17 @@ impl Projects {
 impl Client {
     /// The lists as the server has them now, checked from what was seen before on.
     pub(crate) async fn access(&self, home: Home) -> Result<Chain> {
+        // What a token brings along is pinned before anything is read.
+        self.own_token().await?;
         let pins = self.pins().await?;
         let pin = pins.access.get(home.project);
         if pin.is_some_and(|pin| pin.owner != home.owner) {
             return Err(home.refuse(IntegrityReason::OwnerChanged, "the owner"));
         }
-        let (seen, digest) = pin.map_or((0, NO_DIGEST), |pin| (pin.number, pin.digest));
+        let (seen, digest, floor) = pin.map_or((0, NO_DIGEST, 0), |pin| (pin.number, pin.digest, pin.floor));
         // Read before the server is asked: another call may read a newer one meanwhile.
         let kept = self.inner().chains.get(home).filter(|chain| chain.number >= seen);
-        let mut chain = kept.unwrap_or(Chain { home, number: seen, digest, lists: BTreeMap::new() });
+        let mut chain = kept.unwrap_or(Chain { home, number: seen, digest, floor, lists: BTreeMap::new() });
         let (newest, bytes) = self.list(home, 0).await?;
         if newest < chain.number {
             return Err(home.refuse(IntegrityReason::RolledBack, format!("access list {newest}")));
@@ -204,9 +222,9 @@ impl Client {
         } else {
             self.extend(&mut chain, newest, bytes).await?;
         }
-        let (number, digest) = (chain.number, chain.digest);
+        let (number, digest, floor) = (chain.number, chain.digest, chain.floor);
         self.change_pins(move |pins| {
-            let noted = pins.access.advance(home.project, home.owner, number, digest);
+            let noted = pins.access.advance(home.project, home.owner, (number, digest), floor);
             noted.map_err(|reason| home.refuse(reason, format!("access list {number}")))
         })
         .await?;
@@ -312,6 +330,9 @@ impl Client {
                 None => return Err(refused(&"it is not the next one")),
             }
             list.follows(chain.newest(), home.owner).map_err(|e| refused(&e))?;
+            if chain.newest().is_some_and(|before| takes(before, &list)) {
+                chain.floor = number;
+            }
             chain.number = number;
             chain.digest = AccessList::digest(&bytes);
             chain.lists.insert(number, list);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use veilcloud_proto::projects::v1 as pb;
 use veilcore::id::AccountId;
 use veilvault::access::Principal;
@@ -11,10 +11,11 @@ use veilvault::identity::Identity;
 use veilvault::keyring::{Keyring, KeyringSubject, seal_keyring};
 
 use super::authors::READS;
+use super::outcome::{Unfinished, noted};
 use super::{Chain, Home};
 use crate::client::Client;
 use crate::directory::VerifiedKey;
-use crate::environments::{Environment, Environments};
+use crate::environments::Environment;
 use crate::error::{Error, Result};
 use crate::keys::KnownKey;
 use crate::storage::{Progress, Storage};
@@ -30,26 +31,42 @@ struct Part {
     epoch: u32,
     known: KnownKey,
     reader: VerifiedKey,
+    /// In the place of one that they have.
+    replace: bool,
+}
+
+/// Whom keys are handed on to.
+struct Parties {
+    /// This account's own keys, for what somebody has added for it that does not hold its key.
+    own: Option<VerifiedKey>,
+    readers: Vec<VerifiedKey>,
+    /// Also to who has them.
+    again: bool,
 }
 
 impl Client {
-    /// Hands the keys in use on to every reader of the newest list who was not given them when they were made. Gives how
-    /// many were new to their readers.
+    /// Hands the keys in use on to every reader of the newest list who was not given them when they were made; `again`: to all
+    /// others, too, in the place of what they have. A keyring of this account's own that does not hold its key is replaced in
+    /// any case. Gives how many were new to their readers.
     pub(super) async fn hand_on(
         &self,
         home: Home,
         environments: &[Environment],
+        again: bool,
         progress: Option<&dyn Progress>,
+        unfinished: &mut Vec<Unfinished>,
     ) -> Result<u64> {
         let session = self.fresh_session().await?;
         let chain = self.access(home).await?;
-        let readers = self.readers(home, &chain, session.account()).await?;
+        let readers = self.parties(home, &chain, &session.identity, again).await;
+        let Some(readers) = noted(readers, unfinished, |e| Unfinished::whole("hand-on", e))? else {
+            return Ok(0);
+        };
         let mut parts = Vec::new();
         for environment in environments {
-            for epoch in self.epochs_in_use(home, environment).await? {
-                parts
-                    .extend(self.parts(home, &chain, environment, epoch, &readers, &session.identity).await?);
-            }
+            let missing = self.missing(&chain, environment, &readers, &session.identity).await;
+            let missing = noted(missing, unfinished, |e| Unfinished::of(&environment.name, "hand-on", e))?;
+            parts.extend(missing.unwrap_or_default());
         }
         if let Some(progress) = progress {
             progress.start(parts.len() as u64);
@@ -57,22 +74,52 @@ impl Client {
         let identity = &session.identity;
         let number = chain.number();
         let sent = stream::iter(parts).map(|part| async move {
-            let is_new = self.add_part(home, part, number, identity).await?;
+            let name = part.environment.name.clone();
+            let is_new = self.add_part(home, part, number, identity).await;
             if let Some(progress) = progress {
                 progress.advance(1);
             }
-            Ok::<_, Error>(u64::from(is_new))
+            (name, is_new)
         });
-        let added =
-            sent.buffer_unordered(PARALLEL).try_fold(0, |sum, one| async move { Ok(sum + one) }).await?;
+        let mut sent = sent.buffer_unordered(PARALLEL);
+        let mut added = 0;
+        while let Some((name, is_new)) = sent.next().await {
+            let is_new = noted(is_new, unfinished, |e| Unfinished::of(&name, "hand-on", e))?;
+            added += u64::from(is_new == Some(true));
+        }
         if let Some(progress) = progress {
             progress.finish();
         }
-        Ok(added)
+        Ok(added + self.hand_on_to_tokens(&chain, environments, again, unfinished).await?)
+    }
+
+    async fn parties(&self, home: Home, chain: &Chain, identity: &Identity, again: bool) -> Result<Parties> {
+        let readers = self.readers(home, chain, identity.account()).await?;
+        Ok(Parties { own: Some(self.own_key(identity).await?), readers, again })
+    }
+
+    /// What is missing of the keys in use of an environment.
+    async fn missing(
+        &self,
+        chain: &Chain,
+        environment: &Environment,
+        readers: &Parties,
+        identity: &Identity,
+    ) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        let epochs = match self.epochs_in_use(chain.home, environment).await {
+            // Somebody has just deleted it.
+            Err(e) if e.is("ENVIRONMENT_NOT_FOUND") => return Ok(parts),
+            epochs => epochs?,
+        };
+        for epoch in epochs {
+            parts.extend(self.parts(chain, environment, epoch, readers, identity).await?);
+        }
+        Ok(parts)
     }
 
     /// The current epoch, and that of the newest version where it is older.
-    async fn epochs_in_use(&self, home: Home, environment: &Environment) -> Result<BTreeSet<u32>> {
+    pub(super) async fn epochs_in_use(&self, home: Home, environment: &Environment) -> Result<BTreeSet<u32>> {
         let mut epochs = BTreeSet::from([environment.epoch]);
         if environment.version > 0 && environment.epoch > 1 {
             epochs.extend(Storage::new(self.clone()).newest_epoch(home, &environment.name).await?);
@@ -83,13 +130,13 @@ impl Client {
     /// What is missing of one key, as far as it can be told.
     async fn parts(
         &self,
-        home: Home,
         chain: &Chain,
         environment: &Environment,
         epoch: u32,
-        readers: &[VerifiedKey],
+        Parties { own, readers, again }: &Parties,
         identity: &Identity,
     ) -> Result<Vec<Part>> {
+        let home = chain.home;
         let known = self.epoch_key(home, environment.id, &environment.name, epoch, identity).await?;
         let mut chain = chain.clone();
         let made_for = known.list.filter(|list| (1..=chain.number()).contains(list));
@@ -101,29 +148,37 @@ impl Client {
             }
         }
         let given = |reader: &VerifiedKey| {
-            let Some(list) = made_for.and_then(|number| chain.lists.get(&number)) else { return false };
+            let list = made_for.and_then(|number| chain.lists.get(&number)).filter(|_| !again);
+            let Some(list) = list else { return false };
             let principal = Principal::Account(reader.account_id());
             list.actions_of(principal) & READS != 0 && list.key_of(principal) == Some(*reader.digest())
         };
-        let missing =
-            readers.iter().filter(|reader| reader.account_id() != home.owner || known.list.is_none());
+        let missing = readers
+            .iter()
+            .filter(|reader| reader.account_id() != home.owner || *again || known.list.is_none())
+            .filter(|reader| !given(reader));
         let part = |reader: &VerifiedKey| Part {
             environment: environment.clone(),
             epoch,
             known: known.clone(),
             reader: reader.clone(),
+            replace: *again,
         };
-        Ok(missing.filter(|reader| !given(reader)).map(part).collect())
+        let mut parts: Vec<_> = missing.map(part).collect();
+        let bad = own.iter().filter(|_| known.has_bad_part);
+        parts.extend(bad.map(|own| Part { replace: true, ..part(own) }));
+        Ok(parts)
     }
 
     /// Whether it was new.
     async fn add_part(&self, home: Home, part: Part, list: u64, identity: &Identity) -> Result<bool> {
-        let Part { environment, epoch, known, reader } = part;
+        let Part { environment, epoch, known, reader, replace } = part;
         let account: AccountId = reader.account_id();
         let subject = KeyringSubject {
             project: home.project,
             environment: environment.id,
             epoch,
+            access_list: list,
             created_at_ms: self.now_ms(),
         };
         let (author, recipient) = (identity.clone(), reader.recipient().clone());
@@ -136,9 +191,15 @@ impl Client {
             api_key_id: String::new(),
             keyring: Some(pb::Keyring { epoch, file, seal: seal.to_vec(), access_list: list }),
             request_id: times::request_id(),
+            replace,
         };
         let added: Result<pb::AddKeyringResponse> = self.call(&rpc::ADD_KEYRING, &request).await;
         match added {
+            // Who replaces what was his own finds it from now on.
+            Ok(_) if replace => {
+                self.inner().keys.forget((home.project, environment.id, epoch));
+                Ok(true)
+            }
             Ok(_) => Ok(true),
             Err(e) if e.is("KEYRING_EXISTS") => Ok(false),
             // Listed, and not in the team any more: the server lets them read nothing, and needs no key for it.
@@ -150,32 +211,5 @@ impl Client {
             }
             Err(e) => Err(e),
         }
-    }
-
-    /// Gives every environment a new key, with its present content sealed to it.
-    pub(super) async fn rotate_all(
-        &self,
-        home: Home,
-        names: &[String],
-        progress: Option<&dyn Progress>,
-    ) -> Result<()> {
-        if let Some(progress) = progress {
-            progress.start(names.len() as u64);
-        }
-        let environments = Environments::new(self.clone(), home);
-        for name in names {
-            match environments.rotate(name).await {
-                // Somebody else has just done it, or deleted the environment.
-                Err(e) if !(e.is("EPOCH_STALE") || e.is("ENVIRONMENT_NOT_FOUND")) => return Err(e),
-                _ => {}
-            }
-            if let Some(progress) = progress {
-                progress.advance(1);
-            }
-        }
-        if let Some(progress) = progress {
-            progress.finish();
-        }
-        Ok(())
     }
 }

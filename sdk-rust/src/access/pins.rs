@@ -21,6 +21,9 @@ pub(crate) struct AccessPin {
     pub(crate) number: u64,
     /// Its digest; zeros for none.
     pub(crate) digest: [u8; 32],
+    /// The newest list so far that took something from somebody, 0 for none: a key that was made for an older one is one of
+    /// the past, whatever the server says.
+    pub(crate) floor: u64,
     /// By the account and the digest that a list names for it: the signing key in that bundle. Somebody who is gone has
     /// still signed what he did.
     pub(crate) keys: BTreeMap<(AccountId, [u8; 32]), [u8; 32]>,
@@ -42,13 +45,15 @@ struct PinRecord {
     owner_key: Option<String>,
     number: u64,
     digest: String,
+    #[serde(default)]
+    floor: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     keys: BTreeMap<String, String>,
 }
 
 impl AccessPin {
     pub(crate) fn of(owner: AccountId) -> Self {
-        Self { owner, owner_key: None, number: 0, digest: [0; 32], keys: BTreeMap::new() }
+        Self { owner, owner_key: None, number: 0, digest: [0; 32], floor: 0, keys: BTreeMap::new() }
     }
 }
 
@@ -61,6 +66,11 @@ impl AccessRecord {
 impl AccessPins {
     pub(crate) fn get(&self, project: ProjectId) -> Option<&AccessPin> {
         self.0.get(&project)
+    }
+
+    /// Every project that was seen and not forgotten.
+    pub(crate) fn projects(&self) -> impl Iterator<Item = ProjectId> {
+        self.0.keys().copied()
     }
 
     pub(crate) fn forget(&mut self, project: ProjectId) -> bool {
@@ -110,13 +120,14 @@ impl AccessPins {
         pin.keys.len() < KEYS_MAX && pin.keys.insert((account, digest), key).is_none()
     }
 
-    /// Takes note of a newest list that was checked. Another process may have noted a newer one already.
+    /// Takes note of a newest list that was checked, and of the newest that took something. Another process may have noted a
+    /// newer one already.
     pub(crate) fn advance(
         &mut self,
         project: ProjectId,
         owner: AccountId,
-        number: u64,
-        digest: [u8; 32],
+        (number, digest): (u64, [u8; 32]),
+        floor: u64,
     ) -> Result<bool, IntegrityReason> {
         let changed = self.own(project, owner)?;
         let Some(pin) = self.0.get_mut(&project) else { return Ok(changed) };
@@ -126,7 +137,7 @@ impl AccessPins {
         if number <= pin.number {
             return Ok(changed);
         }
-        (pin.number, pin.digest) = (number, digest);
+        (pin.number, pin.digest, pin.floor) = (number, digest, floor.max(pin.floor));
         Ok(true)
     }
 
@@ -138,6 +149,7 @@ impl AccessPins {
                 owner_key: pin.owner_key.as_ref().map(hex),
                 number: pin.number,
                 digest: hex(&pin.digest),
+                floor: pin.floor,
                 keys: pin
                     .keys
                     .iter()
@@ -168,6 +180,7 @@ impl AccessPins {
                 owner_key,
                 number: pin.number,
                 digest: hex(&pin.digest)?,
+                floor: pin.floor,
                 keys: keys.collect::<Option<_>>()?,
             };
             Some((project.parse().ok()?, read))

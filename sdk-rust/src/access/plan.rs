@@ -2,7 +2,7 @@
 //! list names who was there already and whom the person has seen in a plan, and nobody else. What must never happen: a
 //! list signed here that gives somebody something that no plan showed.
 
-use veilcore::id::{AccountId, TeamId};
+use veilcore::id::{AccountId, ApiKeyId, TeamId};
 use veilsign::capability::Actions;
 use veilvault::access::{AccessEntry, GRANTABLE, Principal};
 
@@ -40,6 +40,8 @@ pub struct SharePlan {
 pub struct SyncPlan {
     /// For each team, who would get something that the signed list does not give yet, or would get it with other keys.
     pub gains: Vec<SharePlan>,
+    /// Hands the keys on again, also to who has them: when somebody's do not open. Not set by itself.
+    pub replaces_keys: bool,
 }
 
 impl SyncPlan {
@@ -56,7 +58,13 @@ impl SharePlan {
 
     fn entry(&self, member: &Listed) -> Option<AccessEntry> {
         let (principal, team) = (Principal::Account(member.account_id), Some(self.team_id));
-        Some(AccessEntry { principal, key: member.key?, actions: self.actions, team })
+        Some(AccessEntry {
+            principal,
+            key: member.key?,
+            actions: self.actions,
+            team,
+            environments: Vec::new(),
+        })
     }
 }
 
@@ -71,6 +79,12 @@ pub(super) struct Standing {
     pub(super) shown: Vec<AccessEntry>,
     /// Who is taken out, whatever the server says.
     pub(super) out: Vec<AccountId>,
+    /// Keys are handed on also to who has them.
+    pub(super) replaces_keys: bool,
+    /// API keys that are let in, in the place of what the list says of them.
+    pub(super) keys_in: Vec<AccessEntry>,
+    /// API keys that are taken out.
+    pub(super) keys_out: Vec<ApiKeyId>,
 }
 
 impl Standing {
@@ -80,7 +94,14 @@ impl Standing {
             signed.iter().filter(|entry| self.stays(entry)).filter_map(|entry| self.under_one_key(entry));
         let comes = self.proposed.iter().flat_map(SharePlan::entries);
         let mut after: Vec<_> = stays.chain(comes.filter_map(|entry| self.allowed(entry, signed))).collect();
-        after.retain(|entry| !self.out.iter().any(|account| entry.principal == Principal::Account(*account)));
+        after.retain(|entry| match entry.principal {
+            Principal::Account(account) => !self.out.contains(&account),
+            Principal::ApiKey(key) => {
+                !self.keys_out.contains(&key)
+                    && !self.keys_in.iter().any(|new| new.principal == entry.principal)
+            }
+        });
+        after.extend(self.keys_in.iter().cloned());
         after.sort_by_key(AccessEntry::place);
         after
     }
@@ -91,7 +112,7 @@ impl Standing {
         for plan in &mut gains {
             let whole = plan.clone();
             plan.members.retain(|member| {
-                whole.entry(member).is_some_and(|entry| self.allowed(entry, signed) != Some(entry))
+                whole.entry(member).is_some_and(|entry| self.allowed(entry.clone(), signed) != Some(entry))
             });
         }
         gains.retain(|plan| !plan.members.is_empty());
@@ -122,9 +143,9 @@ impl Standing {
     fn under_one_key(&self, entry: &AccessEntry) -> Option<AccessEntry> {
         let proposed = self.proposed.iter().flat_map(SharePlan::entries);
         match proposed.into_iter().find(|other| other.principal == entry.principal) {
-            Some(other) if other.key == entry.key => Some(*entry),
-            Some(other) => self.is_key_shown(&other).then_some(AccessEntry { key: other.key, ..*entry }),
-            None => Some(*entry),
+            Some(other) if other.key == entry.key => Some(entry.clone()),
+            Some(other) => self.is_key_shown(&other).then(|| AccessEntry { key: other.key, ..entry.clone() }),
+            None => Some(entry.clone()),
         }
     }
 
@@ -151,8 +172,6 @@ pub(super) fn bits(permissions: &[&str]) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use veilcore::id::ApiKeyId;
-
     use super::*;
 
     const READ: u64 = Actions::PROJECT_READ.bits();
@@ -167,7 +186,7 @@ mod tests {
     /// An entry of the account of this number; its key is counted on from there.
     fn entry(number: u8, team: TeamId, actions: u64) -> AccessEntry {
         let principal = Principal::Account(account(number));
-        AccessEntry { principal, key: [number; 32], actions, team: Some(team) }
+        AccessEntry { principal, key: [number; 32], actions, team: Some(team), environments: Vec::new() }
     }
 
     fn plan(team: TeamId, actions: u64, members: &[(u8, u8)]) -> SharePlan {
@@ -234,7 +253,7 @@ mod tests {
         let standing = Standing { kept: vec![CREW], ..Standing::default() };
         let through_none = AccessEntry { team: None, ..entry(2, CREW, READ) };
         let api_key = Principal::ApiKey(ApiKeyId::from_bytes([3; 16]));
-        assert!(standing.stays(&AccessEntry { principal: api_key, ..through_none }));
+        assert!(standing.stays(&AccessEntry { principal: api_key, ..through_none.clone() }));
         assert!(standing.stays(&entry(2, CREW, READ)));
         assert!(!standing.stays(&through_none));
     }

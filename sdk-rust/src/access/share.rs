@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 use veilcloud_proto::projects::v1 as pb;
-use veilcore::id::{AccountId, TeamId};
+use veilcore::id::{AccountId, ApiKeyId, TeamId};
 use veilvault::access::{AccessEntry, AccessList, Principal, seal_access};
 
+use super::outcome::is_hopeless;
 use super::plan::{Listed, SharePlan, Standing, SyncPlan, bits};
-use super::report::Heads;
-use super::{Chain, ExposureReport, Home};
-use crate::environments::{Environment, Environments};
-use crate::error::{Error, IntegrityReason, Result};
+use super::renew::Renewed;
+use super::{Chain, ExposureReport, Home, ShareOutcome, Unfinished};
+use crate::error::{Error, Result};
 use crate::projects::{PAGE_SIZE, PAGES_MAX, Project, Projects};
 use crate::storage::Progress;
 use crate::times;
@@ -33,24 +33,6 @@ pub struct Share {
     pub shared_by_id: AccountId,
     /// When that was.
     pub shared_at: OffsetDateTime,
-}
-
-/// What a change of shares did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ShareOutcome {
-    /// Number of the newest access list; 0 while there is none.
-    pub access_list: u64,
-    /// Accounts that may do something they could not before.
-    pub added: Vec<AccountId>,
-    /// Accounts that lost something, or have other keys by now.
-    pub removed: Vec<AccountId>,
-    /// Keys that were handed on to people who did not have them.
-    pub keys_added: u64,
-    /// Environments that got a new key, by name.
-    pub rotated: Vec<String>,
-    /// What those who were removed could open.
-    pub exposure: Option<ExposureReport>,
 }
 
 /// What happens to the shares when the next list is put in force.
@@ -127,7 +109,8 @@ impl Projects {
     /// what was interrupted.
     ///
     /// # Errors
-    /// [`Error::Api`] with `PERMISSION_DENIED`, `SHARE_LIMIT` or `ACCESS_LIST_INVALID`; [`Error::Integrity`].
+    /// [`Error::Api`] with `PERMISSION_DENIED`, `SHARE_LIMIT` or `ACCESS_LIST_INVALID`; [`Error::Integrity`]. What fails after
+    /// the list is in force is in the outcome.
     pub async fn share(
         &self,
         project: &Project,
@@ -135,7 +118,7 @@ impl Projects {
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<ShareOutcome> {
         let (team, actions) = (plan.team_id, plan.actions);
-        let mut standing = self.standing(project, Some(team)).await?;
+        let mut standing = self.standing(project, Some(team), false).await?;
         standing.shown = plan.entries().collect();
         standing.proposed.push(plan.clone());
         self.change(project, Change::Share(team, actions), &standing, progress).await
@@ -145,14 +128,14 @@ impl Projects {
     ///
     /// # Errors
     /// [`Error::Api`] with `SHARE_UNKNOWN` or `PERMISSION_DENIED`; [`Error::Integrity`]. When keys could not be rotated after
-    /// the share ended, [`Projects::sync`] does so.
+    /// the share ended, which the outcome says, [`Projects::sync`] does so.
     pub async fn unshare(
         &self,
         project: &Project,
         team: TeamId,
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<ShareOutcome> {
-        let standing = self.standing(project, Some(team)).await?;
+        let standing = self.standing(project, Some(team), false).await?;
         self.change(project, Change::Unshare(team), &standing, progress).await
     }
 
@@ -162,9 +145,9 @@ impl Projects {
     /// # Errors
     /// [`Error::Integrity`]; what the server says.
     pub async fn plan_sync(&self, project: &Project) -> Result<SyncPlan> {
-        let standing = self.standing(project, None).await?;
+        let standing = self.standing(project, None, false).await?;
         let chain = self.client.access(Home::of(project)).await?;
-        Ok(SyncPlan { gains: standing.gains(entries(&chain)) })
+        Ok(SyncPlan { gains: standing.gains(entries(&chain)), replaces_keys: false })
     }
 
     /// Brings the access list and the keys in step with who is in the teams now: whom the plan shows is let in, who left is
@@ -178,8 +161,9 @@ impl Projects {
         plan: &SyncPlan,
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<ShareOutcome> {
-        let mut standing = self.standing(project, None).await?;
+        let mut standing = self.standing(project, None, false).await?;
         standing.shown = plan.gains.iter().flat_map(SharePlan::entries).collect();
+        standing.replaces_keys = plan.replaces_keys;
         self.change(project, Change::Keep, &standing, progress).await
     }
 
@@ -194,13 +178,32 @@ impl Projects {
         accounts: &[AccountId],
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<ShareOutcome> {
-        let mut standing = self.standing(project, None).await?;
+        let mut standing = self.standing(project, None, true).await?;
         standing.out = accounts.to_vec();
         self.change(project, Change::Keep, &standing, progress).await
     }
 
-    /// What those may do who are in the teams now, as the server says; without one team.
-    async fn standing(&self, project: &Project, without: Option<TeamId>) -> Result<Standing> {
+    /// Lets API keys into the list or takes them out, and everybody out who left; nobody else is let in.
+    pub(crate) async fn change_keys(
+        &self,
+        project: &Project,
+        keys_in: Vec<AccessEntry>,
+        keys_out: Vec<ApiKeyId>,
+        progress: Option<Arc<dyn Progress>>,
+    ) -> Result<ShareOutcome> {
+        let mut standing = self.standing(project, None, true).await?;
+        (standing.keys_in, standing.keys_out) = (keys_in, keys_out);
+        self.change(project, Change::Keep, &standing, progress).await
+    }
+
+    /// What those may do who are in the teams now, as the server says; without one team. `takes_only`: of a team that cannot
+    /// be looked into, whatever the reason, all stays as it was signed.
+    async fn standing(
+        &self,
+        project: &Project,
+        without: Option<TeamId>,
+        takes_only: bool,
+    ) -> Result<Standing> {
         let mut standing = Standing::default();
         for share in self.shares(project).await? {
             if without == Some(share.team_id) {
@@ -211,20 +214,27 @@ impl Projects {
                 Ok(plan) => standing.proposed.push(plan),
                 // A team that this account is not in: who is in it cannot be seen, so it stays as it was signed.
                 Err(e) if e.is("PERMISSION_DENIED") => standing.kept.push(share.team_id),
+                Err(e) if takes_only && !is_hopeless(&e) => standing.kept.push(share.team_id),
                 Err(e) => return Err(e),
             }
         }
         Ok(standing)
     }
 
-    /// What somebody who was removed could open, from how the project is now: after an interrupted removal. The environments
-    /// may have been sealed anew since; the content is the same until something else is put.
+    /// What people could open who are not in a project any more, or still are: the newest versions sealed to keys that they
+    /// could have, as far as they are known from checked seals, from what this machine has seen, and from the log. Also what
+    /// of it could not be checked.
     ///
     /// # Errors
-    /// What the server says; [`Error::Integrity`].
-    pub async fn exposure(&self, project: &Project, accounts: &[AccountId]) -> Result<ExposureReport> {
-        let environments = Environments::new(self.client.clone(), Home::of(project));
-        Heads::of(&environments).await?.report(&self.client, project, accounts).await
+    /// What the server says; [`Error::Integrity`] for the access lists.
+    pub async fn exposure(
+        &self,
+        project: &Project,
+        accounts: &[AccountId],
+    ) -> Result<(ExposureReport, Vec<Unfinished>)> {
+        let mut unfinished = Vec::new();
+        let report = self.client.exposure_of(Home::of(project), accounts, &mut unfinished).await?;
+        Ok((report, unfinished))
     }
 
     /// Puts the next list in force, then does what follows from it.
@@ -236,36 +246,24 @@ impl Projects {
         progress: Option<Arc<dyn Progress>>,
     ) -> Result<ShareOutcome> {
         let home = Home::of(project);
-        let environments = Environments::new(self.client.clone(), home);
-        let heads = Heads::of(&environments).await?;
         let put = self.put_list(home, change, standing).await?;
         let (added, removed) = difference(entries(&put.before), &put.signed);
+        // From here on what fails stops nothing else: those who are out are out by the list.
         let progress = progress.as_deref();
-        let now = environments.list().await?;
-        let mut rotated = Vec::new();
-        for environment in &now {
-            let is_due = !removed.is_empty() || environment.rotation_due;
-            if is_due || self.is_made_by_a_leaver(home, environment).await? {
-                rotated.push(environment.name.clone());
-            }
-        }
-        self.client.rotate_all(home, &rotated, progress).await?;
-        let after = environments.list().await?;
-        check_rotated(home, &rotated, &now, &after)?;
-        let keys_added = self.client.hand_on(home, &after, progress).await?;
+        let mut unfinished = Vec::new();
+        let took = !removed.is_empty() || takes_from_keys(entries(&put.before), &put.signed);
+        let lost_by = took.then_some(put.number);
+        let renewed = self.client.renew_all(home, lost_by, progress, &mut unfinished).await?;
+        let now = self.client.survey(home, &mut unfinished).await?;
+        let keys_added =
+            self.client.hand_on(home, &now, standing.replaces_keys, progress, &mut unfinished).await?;
         let exposure = match removed.is_empty() {
             true => None,
-            false => Some(heads.report(&self.client, project, &removed).await?),
+            false => Some(self.client.exposure_of(home, &removed, &mut unfinished).await?),
         };
-        Ok(ShareOutcome { access_list: put.number, added, removed, keys_added, rotated, exposure })
-    }
-
-    /// Whether the current key was made by somebody whom the newest list lets do so no more: it is handed on to nobody.
-    async fn is_made_by_a_leaver(&self, home: Home, environment: &Environment) -> Result<bool> {
-        let session = self.client.fresh_session().await?;
-        let (name, epoch) = (&environment.name, environment.epoch);
-        let known = self.client.epoch_key(home, environment.id, name, epoch, &session.identity).await?;
-        Ok(!self.client.may_seal_to(home, &known, &session.identity).await?)
+        let Renewed { rotated, vouched } = renewed;
+        let access_list = put.number;
+        Ok(ShareOutcome { access_list, added, removed, keys_added, rotated, vouched, exposure, unfinished })
     }
 
     /// Signs the list after the newest one and sends it. That the server took it is seen in the lists, not believed.
@@ -274,7 +272,8 @@ impl Projects {
         let mut tries = 1;
         loop {
             let before = self.client.access(home).await?;
-            let wanted = standing.after(entries(&before));
+            let mut wanted = standing.after(entries(&before));
+            self.client.drop_dead_keys(&before, &mut wanted).await?;
             if matches!(change, Change::Keep) && wanted == entries(&before) {
                 return Ok(Put { number: before.number(), before, signed: wanted });
             }
@@ -329,20 +328,16 @@ impl Projects {
     }
 }
 
-/// That keys were rotated is seen in the environments: somebody else's rotation counts, the server's word does not.
-fn check_rotated(
-    home: Home,
-    rotated: &[String],
-    before: &[Environment],
-    after: &[Environment],
-) -> Result<()> {
-    for old in before.iter().filter(|old| rotated.contains(&old.name)) {
-        let is_old = |new: &&Environment| new.id == old.id && new.epoch <= old.epoch;
-        if after.iter().find(is_old).is_some() {
-            return Err(home.refuse(IntegrityReason::KeyOutdated, format!("environment {}", old.name)));
-        }
-    }
-    Ok(())
+/// Whether an API key lost something.
+fn takes_from_keys(before: &[AccessEntry], after: &[AccessEntry]) -> bool {
+    before.iter().filter(|entry| matches!(entry.principal, Principal::ApiKey(_))).any(|entry| {
+        let left = after.iter().filter(|other| other.principal == entry.principal).find(|other| {
+            other.environments.is_empty()
+                || (!entry.environments.is_empty()
+                    && entry.environments.iter().all(|known| other.environments.contains(known)))
+        });
+        entry.actions & !left.map_or(0, |left| left.actions) != 0
+    })
 }
 
 fn entries(chain: &Chain) -> &[AccessEntry] {

@@ -155,7 +155,12 @@ impl IntegrityReason {
                  owner runs `veilcloud share sync`"
             }
             Self::KeyNotGiven => {
-                "ask somebody who shares the project to run `veilcloud share sync`; what is older than your share stays closed"
+                "ask somebody who shares the project to run `veilcloud share sync`, with `--replace-keys` when that does not help; \
+                 what is older than your share stays closed"
+            }
+            Self::KeyringInvalid => {
+                "do not use the data; somebody who shares the project can hand the key on again with `veilcloud share sync \
+                 --replace-keys`; if that does not help, tell the server's operator"
             }
             Self::KeyOutdated => {
                 "give the environment a new key with `veilcloud envs rotate`, then write again"

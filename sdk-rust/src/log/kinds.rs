@@ -22,8 +22,10 @@ pub(crate) const KEY_REPLACE: u8 = 51;
 pub(crate) const KEY_REVOKE: u8 = 52;
 /// From here on this key signs the logs too.
 pub(crate) const LOG_KEY: u8 = 60;
+/// From here on this key signs capabilities, or it was revoked.
+pub(crate) const ISSUER_KEY: u8 = 61;
 
-const NAMES: [(u8, &str); 39] = [
+const NAMES: [(u8, &str); 40] = [
     (1, "auth.register"),
     (2, "auth.login"),
     (3, "auth.refresh"),
@@ -47,7 +49,7 @@ const NAMES: [(u8, &str); 39] = [
     (KEY_REPLACE, "key.replace"),
     (KEY_REVOKE, "key.revoke"),
     (LOG_KEY, "log.key"),
-    (61, "access.issuer_key"),
+    (ISSUER_KEY, "access.issuer_key"),
     (70, "team.create"),
     (71, "team.update"),
     (72, "team.delete"),
@@ -58,6 +60,7 @@ const NAMES: [(u8, &str); 39] = [
     (81, "access.unshare"),
     (82, "access.list"),
     (83, "key.add"),
+    (84, "key.unlock"),
     (90, "access.key_create"),
     (91, "access.key_rotate"),
     (92, "access.key_revoke"),

@@ -9,6 +9,7 @@ use veilchain::key::{KeyType, VerifierKey};
 use veilchain::note::Note;
 use veilchain::policy::{Accepted, Policy, PolicyError};
 use veilcloud_proto::common::v1 as pb;
+use veilcore::hash::sha256;
 
 use super::{Fault, LogId};
 use crate::client::Client;
@@ -175,6 +176,36 @@ impl Client {
             Some(trust) => Ok(trust),
             None => self.meet().await.map(|(trust, _)| trust),
         }
+    }
+
+    /// Pins the trust root that a service token brings along, if none is pinned. The witness policy is the server's, when it
+    /// is the one that the token's maker knew.
+    pub(crate) async fn seed_trust(
+        &self,
+        name: &str,
+        keys: Vec<[u8; 32]>,
+        witnesses: [u8; 32],
+    ) -> Result<()> {
+        if self.pins().await?.logs.trust.is_some() {
+            return Ok(());
+        }
+        let answer: pb::GetServerInfoResponse =
+            self.call(&rpc::SERVER_INFO, &pb::GetServerInfoRequest {}).await?;
+        let shown = Trust::of_server(&answer)?;
+        let subject = "the logs are not the ones that the token was made with";
+        let refused = || Error::integrity(IntegrityReason::LogKeyChanged, subject);
+        if shown.name != name || sha256(shown.witness_text().as_bytes()) != witnesses {
+            return Err(refused());
+        }
+        let trust = Trust::new(name, keys, &shown.witness_text()).ok_or_else(refused)?;
+        self.change_pins(move |pins| {
+            let is_new = pins.logs.trust.is_none();
+            if is_new {
+                pins.logs.trust = Some(trust);
+            }
+            Ok(is_new)
+        })
+        .await
     }
 
     /// Asks the server for name and keys of its logs, pins them if none are pinned, and refuses another name. Also gives

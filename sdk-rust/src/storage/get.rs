@@ -46,7 +46,7 @@ impl Storage {
         let asked = self.client.ask(site.log()).await?;
         let (answer, messages) = self.begin(site, version.unwrap_or(0), 0, asked.head.size).await?;
         let info = answer.blob.ok_or(Error::BadAnswer { rpc: rpc::GET_BLOB.path })?;
-        let checked = self.check(&info, site, &visit.session.identity, version).await?;
+        let checked = self.check(&info, site, visit.reader(), version).await?;
         match &linked {
             Some(linked) if linked.pin() != checked.pin() => {
                 return Err(site.integrity(IntegrityReason::Forked, checked.seal.version));

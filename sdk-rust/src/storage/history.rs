@@ -158,7 +158,7 @@ impl Storage {
             Above::Version(above) => Some(above.seal.version.saturating_sub(1)),
             _ => None,
         };
-        let checked = self.check(info, &visit.site, &visit.session.identity, expected).await?;
+        let checked = self.check(info, &visit.site, visit.reader(), expected).await?;
         place(checked, visit, above)
     }
 }

@@ -29,7 +29,9 @@ use time::OffsetDateTime;
 use veilcore::id::AccountId;
 use zeroize::Zeroizing;
 
+pub use self::rollback::Rotation;
 pub use self::seal::{Precondition, SealedVersion};
+pub(crate) use self::verify::VersionEpoch;
 use crate::client::Client;
 use crate::error::Result;
 use crate::projects::Project;

@@ -102,6 +102,14 @@ impl Pins {
         self.names.get(&name_key(project, name)).copied()
     }
 
+    /// The environments of a project that were seen, by name.
+    pub(crate) fn names_in(&self, project: ProjectId) -> Vec<(String, EnvironmentId)> {
+        let prefix = name_key(project, "");
+        let of_project =
+            |(key, id): (&String, &EnvironmentId)| Some((key.strip_prefix(&prefix)?.to_owned(), *id));
+        self.names.iter().filter_map(of_project).collect()
+    }
+
     /// Whether a name leads to another project than before.
     pub(crate) fn judge_project(
         &self,

@@ -88,7 +88,7 @@ impl Storage {
         proof: audit::LogProof,
     ) -> Result<()> {
         let (site, seal) = (&visit.site, &head.seal);
-        let claim = Claim::delete(site.environment, seal.version, seal.digest, visit.session.account());
+        let claim = Claim::delete(site.environment, seal.version, seal.digest, visit.writer()?.account());
         let leaf = asked.open(proof).and_then(|leaf| claim.judge(&leaf.entry).map(|()| leaf));
         let leaf = leaf.map_err(|fault| refused(site, seal.version, fault))?;
         self.client.settle(asked, &leaf).await.map(|_| ())

@@ -72,7 +72,7 @@ impl Storage {
         bytes: Bytes,
         options: &PutOptions,
     ) -> Result<Version> {
-        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.session.identity.clone());
+        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.writer()?.clone());
         let made = blocking(move || seal_bytes(&bytes, &subject, &key, &author)).await;
         let SealedBytes { ciphertext, sealed } = made.map_err(sealing_error)?;
         let ciphertext = Bytes::from(ciphertext);
@@ -130,7 +130,7 @@ impl Storage {
             Err(e) if e.is("ETAG_MISMATCH") => self.landed(&visit.site, slot, sealed).await?.ok_or(e)?,
             answer => answer?,
         };
-        let (identity, version) = (&visit.session.identity, Some(slot.subject.version));
+        let (identity, version) = (visit.writer()?, Some(slot.subject.version));
         let checked = self.check(&receipt.blob, &visit.site, identity, version).await?;
         if checked.seal.digest != sealed.digest {
             return Err(visit.site.integrity(IntegrityReason::DigestMismatch, slot.subject.version));
@@ -193,7 +193,7 @@ impl Storage {
             return Ok(true);
         }
         let known = self.key_of(visit, visit.environment.epoch).await?;
-        let may = self.client.may_seal_to(visit.site.home(), &known, &visit.session.identity).await?;
+        let may = self.client.may_seal_to(visit.site.home(), &known, visit.writer()?).await?;
         Ok(!may)
     }
 
@@ -218,7 +218,7 @@ impl Storage {
             created_at_ms: self.client.now_ms(),
         };
         let known = self.key_of(visit, epoch).await?;
-        if !self.client.may_seal_to(visit.site.home(), &known, &visit.session.identity).await? {
+        if !self.client.may_seal_to(visit.site.home(), &known, visit.writer()?).await? {
             return Err(visit.site.integrity(IntegrityReason::KeyOutdated, subject.version));
         }
         Ok(Slot { subject, key: known.key, if_match: current.unwrap_or_default() })

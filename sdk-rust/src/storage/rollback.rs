@@ -8,7 +8,7 @@ use super::pins::Pin;
 use super::put::Slot;
 use super::verify::{Checked, Visit};
 use super::{DIRECT_BLOB_MAX, Expect, PutOptions, Storage, Version};
-use crate::access::Home;
+use crate::access::{Home, Vouched};
 use crate::environments::{Environment, Environments};
 use crate::error::{Error, IntegrityReason, Result};
 use crate::projects::Project;
@@ -17,6 +17,16 @@ use crate::transport::rpc;
 
 /// How often a key is made anew because the people of the project changed meanwhile.
 const TRIES_MAX: u32 = 4;
+
+/// A new key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// The environment with it.
+    pub environment: Environment,
+    /// Content whose author is not in the project any more: it is signed by this account now, look at it.
+    pub vouched: Option<Vouched>,
+}
 
 impl Storage {
     pub(super) async fn roll_back(&self, project: &Project, name: &str, to: u64) -> Result<Version> {
@@ -56,7 +66,7 @@ impl Environments {
         let missing = || Error::NotFound { what: "content in an environment", name: from.to_owned() };
         let head = storage.head(&source).await?.filter(|head| !head.deleted).ok_or_else(missing)?;
         let id = EnvironmentId::from_bytes(times::random_uuid().into_bytes());
-        let identity = &source.session.identity;
+        let identity = source.writer()?;
         let (key, keyring) = self.client.new_keyring(self.home, id, 1, identity).await?;
         let made_for = (identity.account(), keyring.access_list);
         let request = pb::CloneEnvironmentRequest {
@@ -81,25 +91,41 @@ impl Environments {
         self.get(to).await
     }
 
-    /// Starts the next epoch of an environment's key and seals the newest content to it. Earlier versions stay
-    /// readable with the keys of their epochs; nothing can be written under those any more.
+    /// Starts the next epoch of an environment's key and seals the newest content to it, in this account's name. Earlier
+    /// versions stay readable with the keys of their epochs; nothing can be written under those any more.
     ///
     /// # Errors
     /// [`Error::Api`] with `EPOCH_STALE` when somebody else rotates meanwhile. When the content cannot be sealed
     /// again after the epoch began, it stays under the old one until the next write: [`Error::Integrity`] with
     /// [`IntegrityReason::Withheld`] when the server says that its bytes were deleted and this machine did not do so.
-    pub async fn rotate(&self, name: &str) -> Result<Environment> {
+    pub async fn rotate(&self, name: &str) -> Result<Rotation> {
+        let vouched = self.renew(name).await?;
+        Ok(Rotation { environment: self.get(name).await?, vouched })
+    }
+
+    /// The next epoch, and the newest content sealed to it.
+    pub(crate) async fn renew(&self, name: &str) -> Result<Option<Vouched>> {
         let storage = Storage::new(self.client.clone());
         let before = storage.visit(self.home, name).await?;
         let head = storage.head(&before).await?;
         self.begin_epoch(&before, head.as_ref()).await?;
-        if let Some(head) = head {
-            let seen = head.pin();
-            let deleted_here =
-                before.pins.pin(before.site.environment).is_some_and(|pin| pin.deleted_here(&seen));
-            self.reseal_head(&storage, name, &head, deleted_here).await?;
+        match head {
+            Some(head) => self.reseal_head(&storage, &before, &head).await,
+            None => Ok(None),
         }
-        self.get(name).await
+    }
+
+    /// Seals the newest content to the current epoch when it is sealed to an older one: somebody began the epoch and was
+    /// interrupted.
+    pub(crate) async fn reseal(&self, name: &str) -> Result<Option<Vouched>> {
+        let storage = Storage::new(self.client.clone());
+        let before = storage.visit(self.home, name).await?;
+        match storage.head(&before).await? {
+            Some(head) if head.seal.epoch < before.environment.epoch => {
+                self.reseal_head(&storage, &before, &head).await
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Starts the next epoch; content stays under the old one until the next write.
@@ -121,7 +147,7 @@ impl Environments {
 
     async fn try_epoch(&self, before: &Visit) -> Result<()> {
         let epoch = before.environment.epoch + 1;
-        let (site, identity) = (&before.site, &before.session.identity);
+        let (site, identity) = (&before.site, before.writer()?);
         let (key, keyring) = self.client.new_keyring(self.home, site.environment, epoch, identity).await?;
         let made_for = (identity.account(), keyring.access_list);
         let request = pb::RotateEnvironmentKeyRequest {
@@ -136,6 +162,7 @@ impl Environments {
             return Err(Error::BadAnswer { rpc: rpc::ROTATE_KEY.path });
         }
         self.client.keep_key((self.project, site.environment, epoch), &key, made_for);
+        self.client.give_to_tokens(self.home, &rotated, &key).await;
         Ok(())
     }
 
@@ -144,12 +171,14 @@ impl Environments {
     async fn reseal_head(
         &self,
         storage: &Storage,
-        name: &str,
+        before: &Visit,
         head: &Checked,
-        deleted_here: bool,
-    ) -> Result<()> {
+    ) -> Result<Option<Vouched>> {
+        let (name, seen) = (&before.site.name, head.pin());
+        let deleted_here =
+            before.pins.pin(before.site.environment).is_some_and(|pin| pin.deleted_here(&seen));
         if head.deleted && deleted_here {
-            return Ok(());
+            return Ok(None);
         }
         if head.deleted {
             let subject = format!("environment {name} has a new key, its content was not sealed to it");
@@ -158,7 +187,11 @@ impl Environments {
         let visit = storage.visit(self.home, name).await?;
         let slot = storage.slot(&visit, Some(head), &Expect::Any).await?;
         storage.reseal(&visit, Some(head.seal.version), &visit, &slot).await?;
-        Ok(())
+        let author = head.seal.author;
+        if author == visit.writer()?.account() || self.client.is_writer(self.home, author).await? {
+            return Ok(None);
+        }
+        Ok(Some(Vouched { environment: name.clone(), version: head.seal.version, author_id: author }))
     }
 }
 

@@ -25,7 +25,7 @@ impl Storage {
         let visit = self.visit(Home::of(project), name).await?;
         let Some(head) = self.head(&visit).await?.filter(|head| !head.deleted) else { return Ok(None) };
         let site = &visit.site;
-        let identity = &visit.session.identity;
+        let identity = visit.writer()?;
         let keyring =
             self.client.keyring(site.home(), site.environment, name, head.seal.epoch, identity).await?;
         let path = |file: String| folder.join(file);

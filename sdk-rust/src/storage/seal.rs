@@ -77,7 +77,7 @@ impl Storage {
         let visit = self.visit(Home::of(project), name).await?;
         let head = self.head(&visit).await?;
         let slot = self.slot(&visit, head.as_ref(), expect).await?;
-        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.session.identity.clone());
+        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.writer()?.clone());
         let bytes = Bytes::from_owner(Wiped(bytes));
         let made = blocking(move || seal_bytes(&bytes, &subject, &key, &author)).await;
         let SealedBytes { ciphertext, sealed } = made.map_err(sealing_error)?;

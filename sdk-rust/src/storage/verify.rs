@@ -57,8 +57,22 @@ impl Site {
 pub(super) struct Visit {
     pub(super) site: Site,
     pub(super) environment: Environment,
-    pub(super) session: Arc<Session>,
+    /// Who reads; None for a service token, which signs nothing.
+    session: Option<Arc<Session>>,
     pub(super) pins: Pins,
+}
+
+impl Visit {
+    /// Whose keys open what is read; None for a service token.
+    pub(super) fn reader(&self) -> Option<&Identity> {
+        self.session.as_ref().map(|session| &session.identity)
+    }
+
+    /// Who signs what is written.
+    pub(super) fn writer(&self) -> Result<&Identity> {
+        let refused = || Error::invalid("service token", "it reads and signs nothing: log in to write");
+        self.reader().ok_or_else(refused)
+    }
 }
 
 /// A version whose seal was checked.
@@ -70,6 +84,18 @@ pub(super) struct Checked {
     pub(super) seal_bytes: Vec<u8>,
     pub(super) created_at: OffsetDateTime,
     pub(super) deleted: bool,
+}
+
+/// A version and the epoch of the key that it is sealed to.
+pub(crate) struct VersionEpoch {
+    pub(crate) version: u64,
+    pub(crate) epoch: u32,
+}
+
+impl VersionEpoch {
+    fn of(checked: &Checked) -> Self {
+        Self { version: checked.seal.version, epoch: checked.seal.epoch }
+    }
 }
 
 impl Checked {
@@ -112,7 +138,7 @@ impl Storage {
         &self,
         info: &pb::BlobInfo,
         site: &Site,
-        reader: &Identity,
+        reader: impl Into<Option<&Identity>>,
         version: Option<u64>,
     ) -> Result<Checked> {
         let refused = |reason| site.integrity(reason, info.version);
@@ -169,7 +195,10 @@ fn judge(
 impl Storage {
     /// Looks at an environment.
     pub(super) async fn visit(&self, home: Home, name: &str) -> Result<Visit> {
-        let session = self.client.fresh_session().await?;
+        let session = match self.client.own_token().await? {
+            Some(_) => None,
+            None => Some(self.client.fresh_session().await?),
+        };
         let pins = self.client.pins().await?;
         let environment = Environments::new(self.client.clone(), home).get(name).await?;
         Ok(Visit { site: Site::of(home, &environment), environment, session, pins })
@@ -188,7 +217,7 @@ impl Storage {
             }
             receipt => receipt?,
         };
-        let head = self.check(&receipt.blob, &visit.site, &visit.session.identity, None).await?;
+        let head = self.check(&receipt.blob, &visit.site, visit.reader(), None).await?;
         self.judge_newest(visit, &head).await?;
         self.prove(&visit.site, &head, &receipt.asked, receipt.proof).await?;
         Ok(Some(head))
@@ -198,6 +227,18 @@ impl Storage {
     pub(crate) async fn newest_epoch(&self, home: Home, name: &str) -> Result<Option<u32>> {
         let visit = self.visit(home, name).await?;
         Ok(self.head(&visit).await?.filter(|head| !head.deleted).map(|head| head.seal.epoch))
+    }
+
+    /// The newest version, checked, also when its bytes were deleted; None while there is none.
+    pub(crate) async fn newest(&self, home: Home, name: &str) -> Result<Option<VersionEpoch>> {
+        let visit = self.visit(home, name).await?;
+        Ok(self.head(&visit).await?.as_ref().map(VersionEpoch::of))
+    }
+
+    /// Every version, newest first, each checked.
+    pub(crate) async fn all_versions(&self, home: Home, name: &str) -> Result<Vec<VersionEpoch>> {
+        let visit = self.visit(home, name).await?;
+        Ok(self.chain(&visit, 1).await?.iter().map(VersionEpoch::of).collect())
     }
 
     /// Judges a version that the server shows as the newest; walks the chain back to the pin if there is a gap.
@@ -219,8 +260,7 @@ impl Storage {
     /// The key that a version is sealed to.
     pub(super) async fn key_of(&self, visit: &Visit, epoch: u32) -> Result<KnownKey> {
         let site = &visit.site;
-        let identity = &visit.session.identity;
-        self.client.epoch_key(site.home(), site.environment, &site.name, epoch, identity).await
+        self.client.epoch_key(site.home(), site.environment, &site.name, epoch, visit.reader()).await
     }
 
     /// Takes note of a version that was read as the newest. False when a newer one was noted meanwhile.

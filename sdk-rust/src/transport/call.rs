@@ -57,13 +57,18 @@ impl Client {
         let started_ms = transport.now_ms();
         let mut renewed = false;
         loop {
-            let session = if rpc.session { Some(self.fresh_session().await?) } else { None };
-            let credentials = match &session {
-                Some(session) => Some(proof::credentials(session, rpc.path, body, transport.now_ms())?),
-                None => None,
+            let bearer = inner.token.as_ref().filter(|_| rpc.session).map(|token| token.bearer());
+            let by_session = rpc.session && inner.held.is_none() && bearer.is_none();
+            let session = if by_session { Some(self.fresh_session().await?) } else { None };
+            let credentials = match (&session, &inner.held) {
+                (Some(session), _) => Some(proof::credentials(session, rpc.path, body, transport.now_ms())?),
+                (None, Some(held)) if rpc.session && bearer.is_none() => {
+                    Some(held.credentials(rpc.path, body, transport.now_ms())?)
+                }
+                _ => None,
             };
             let left = time_left(rpc.timeout, started_ms, transport.now_ms());
-            let call = Call { path: rpc.path, body: body.clone(), credentials, timeout: left };
+            let call = Call { path: rpc.path, body: body.clone(), credentials, bearer, timeout: left };
             let failure = match send(transport, call).await {
                 Ok(answer) => {
                     inner.budget.succeed();
@@ -71,7 +76,9 @@ impl Client {
                 }
                 Err(failure) => failure,
             };
-            if let Some(session) = session.filter(|_| !renewed && failure.reason() == "CREDENTIAL_EXPIRED") {
+            // Invalid it is also when the key that signed it was revoked: under another one the session goes on.
+            let renewable = ["CREDENTIAL_EXPIRED", "CREDENTIAL_INVALID"].contains(&failure.reason());
+            if let Some(session) = session.filter(|_| !renewed && renewable) {
                 renewed = true;
                 self.renew_session(&session).await?;
                 continue;

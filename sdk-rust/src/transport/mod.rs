@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use zeroize::Zeroizing;
 
 use crate::error::{ApiError, NetworkError};
 
@@ -31,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// Headers of an authenticated call.
     pub(crate) credentials: Option<Credentials>,
+    /// An API key's text, instead of them.
+    pub(crate) bearer: Option<Zeroizing<String>>,
     /// Time left for the answer.
     pub(crate) timeout: Duration,
 }

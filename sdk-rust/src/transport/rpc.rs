@@ -45,6 +45,18 @@ rpcs! {
     UPDATE_ME = session SHORT "/veilcloud.auth.v1.UserService/UpdateMe";
     DELETE_ME = session SHORT "/veilcloud.auth.v1.UserService/DeleteMe";
     FIND_USER = session SHORT "/veilcloud.auth.v1.UserService/FindUser";
+    LIST_PERMISSIONS = anyone SHORT "/veilcloud.auth.v1.AccessService/ListPermissions";
+    LIST_ISSUERS = anyone SHORT "/veilcloud.auth.v1.AccessService/ListIssuers";
+    ISSUE_CAPABILITY = session SHORT "/veilcloud.auth.v1.AccessService/IssueCapability";
+    VERIFY_CAPABILITY = session SHORT "/veilcloud.auth.v1.AccessService/VerifyCapability";
+    REVOKE_CAPABILITY = session SHORT "/veilcloud.auth.v1.AccessService/RevokeCapability";
+    LIST_CAPABILITIES = session SHORT "/veilcloud.auth.v1.AccessService/ListCapabilities";
+    EXPLAIN_ACCESS = session SHORT "/veilcloud.auth.v1.AccessService/ExplainAccess";
+    CREATE_API_KEY = session SHORT "/veilcloud.auth.v1.ApiKeyService/CreateApiKey";
+    LIST_API_KEYS = session SHORT "/veilcloud.auth.v1.ApiKeyService/ListApiKeys";
+    ROTATE_API_KEY = session SHORT "/veilcloud.auth.v1.ApiKeyService/RotateApiKey";
+    REVOKE_API_KEY = session SHORT "/veilcloud.auth.v1.ApiKeyService/RevokeApiKey";
+    GET_OWN_API_KEY = session SHORT "/veilcloud.auth.v1.ApiKeyService/GetOwnApiKey";
     CREATE_TEAM = session SHORT "/veilcloud.teams.v1.TeamService/CreateTeam";
     LIST_TEAMS = session SHORT "/veilcloud.teams.v1.TeamService/ListTeams";
     GET_TEAM = session SHORT "/veilcloud.teams.v1.TeamService/GetTeam";
@@ -66,6 +78,7 @@ rpcs! {
     CLONE_ENVIRONMENT = session SHORT "/veilcloud.projects.v1.EnvironmentService/CloneEnvironment";
     ROTATE_KEY = session SHORT "/veilcloud.projects.v1.EnvironmentService/RotateEnvironmentKey";
     ADD_KEYRING = session SHORT "/veilcloud.projects.v1.EnvironmentService/AddKeyring";
+    UNLOCK_KEYRING = session SHORT "/veilcloud.projects.v1.EnvironmentService/UnlockKeyring";
     GET_KEYRING = session SHORT "/veilcloud.projects.v1.EnvironmentService/GetKeyring";
     SHARE_PROJECT = session SHORT "/veilcloud.projects.v1.ShareService/ShareProject";
     UNSHARE_PROJECT = session SHORT "/veilcloud.projects.v1.ShareService/UnshareProject";

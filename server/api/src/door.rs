@@ -19,12 +19,14 @@ use crate::{
         Gate,
         trace::{TRACE_ID, Trace},
     },
+    leftover,
     rest::Rest,
     status::{self, Fault, problem, reason_of, word},
 };
 
-/// Packages of the services that are not ours and take no credential.
+/// What the path of a call to health begins with.
 const HEALTH_PREFIX: &str = "/grpc.health.v1.";
+/// What the path of a call to reflection begins with.
 const REFLECTION_PREFIX: &str = "/grpc.reflection.";
 /// Greatest request to health or reflection in bytes, its whole stream together.
 const SIDE_BYTES_MAX: usize = 64 * 1024;
@@ -36,10 +38,29 @@ pub struct Door {
     pub gate: Gate,
     /// The REST door.
     pub rest: Rest,
-    /// Health and reflection.
-    pub side: Router,
+    /// What does not pass the gate.
+    pub side: Side,
     /// Trace ids.
     pub entropy: Arc<dyn Entropy>,
+}
+
+/// Services that are not ours and take no credential; their requests may be streams.
+#[derive(Clone)]
+pub struct Side {
+    /// The services.
+    pub routes: Router,
+    /// What their paths begin with, and their name in the metrics.
+    pub names: &'static [(&'static str, &'static str)],
+    /// Greatest request in bytes, its whole stream together.
+    pub bytes_max: usize,
+}
+
+impl Side {
+    /// Health and reflection.
+    pub fn usual(routes: Router) -> Self {
+        let names = &[(HEALTH_PREFIX, "grpc.health"), (REFLECTION_PREFIX, "grpc.reflection")];
+        Self { routes, names, bytes_max: SIDE_BYTES_MAX }
+    }
 }
 
 /// Content types of gRPC-Web.
@@ -85,7 +106,8 @@ impl Protocol {
 
 impl Door {
     /// Answers any request of the public port.
-    pub async fn enter(&self, mut request: Request<Body>) -> Response<Body> {
+    pub async fn enter(&self, request: Request<Body>) -> Response<Body> {
+        let mut request = leftover::watch(request);
         let begun = Instant::now();
         let _one = InFlight::enter();
         let protocol = Protocol::of(request.headers());
@@ -135,18 +157,19 @@ impl Door {
 
     async fn grpc(&self, request: Request<Body>) -> Response<Body> {
         let path = request.uri().path();
-        let reflection = path.starts_with(REFLECTION_PREFIX);
-        if !reflection && !path.starts_with(HEALTH_PREFIX) {
+        let Some((prefix, name)) = self.side.names.iter().find(|(prefix, _)| path.starts_with(prefix)) else {
             return self.gate.handle(request).await;
-        }
-        Trace::of(&request).name(if reflection { "grpc.reflection" } else { "grpc.health" });
+        };
+        Trace::of(&request).name(name);
         // A probe asks every few seconds from one address and costs nothing; reflection is paid like any other call.
         let address = self.gate.address_of(&request);
-        if reflection && let Err(fault) = self.gate.take_anonymous(address).await {
+        if *prefix != HEALTH_PREFIX
+            && let Err(fault) = self.gate.take_anonymous(address).await
+        {
             return fault.into_status().into_http();
         }
-        let request = request.map(|body| Body::new(Limited::new(body, SIDE_BYTES_MAX)));
-        match self.side.clone().oneshot(request).await {
+        let request = request.map(|body| Body::new(Limited::new(body, self.side.bytes_max)));
+        match self.side.routes.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
@@ -232,6 +255,7 @@ fn is_quiet(reason: ErrorReason) -> bool {
             | R::CredentialInvalid
             | R::CredentialExpired
             | R::CredentialRevoked
+            | R::ServiceTokenSent
             | R::ProofInvalid
             | R::ProofStale
             | R::ProofReplayed

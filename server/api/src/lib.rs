@@ -9,10 +9,13 @@ mod door;
 mod gate;
 mod grpc;
 mod health;
+mod leftover;
 mod page_token;
 mod rest;
 mod settings;
 mod status;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 mod witness;
 
 #[cfg(test)]
@@ -29,14 +32,17 @@ use veilcloud_domain::{
     auth::{
         Auth,
         api_keys::ApiKeys,
+        capabilities::Capabilities,
+        issuers::Issuers,
         port::{Meter, Nullifiers, Replies},
     },
     clock::{Clock, Entropy},
-    projects::Projects,
+    projects::{Projects, explain::Explainer, unlock::Unlocking},
     storage::Storage,
     teams::Teams,
 };
 
+use self::gate::Behind;
 pub use self::{
     health::{Draining, Health},
     rest::openapi,
@@ -50,6 +56,14 @@ pub struct Services {
     pub auth: Arc<Auth>,
     /// API keys.
     pub api_keys: Arc<ApiKeys>,
+    /// Capabilities issued for other keys.
+    pub capabilities: Arc<Capabilities>,
+    /// The keys that sign capabilities.
+    pub issuers: Arc<Issuers>,
+    /// Who may do what in a project, and why.
+    pub explainer: Arc<Explainer>,
+    /// Keyrings of service tokens.
+    pub unlocking: Arc<Unlocking>,
     /// Projects and environments.
     pub projects: Arc<Projects>,
     /// Teams and their members.
@@ -91,10 +105,17 @@ pub fn router(services: Services, settings: Settings, draining: Draining) -> (Ro
     let (newer, older) = (reflection().build_v1().expect(sound), reflection().build_v1alpha().expect(sound));
     let side = Routes::new(health_service).add_service(newer).add_service(older).prepare().into_axum_router();
 
-    let inner = grpc::routes(services.clone(), settings.clone());
-    let gate = gate::Gate::new(services.clone(), settings.clone(), draining, inner);
-    let rest = rest::Rest::new(gate.clone(), health.clone(), settings.clone());
-    let door = door::Door { gate, rest, side, entropy: services.entropy.clone() };
+    let routes = grpc::routes(services.clone(), settings.clone());
+    let behind = Behind { methods: &contract::METHODS, routes, reasons: true };
+    let gate = gate::Gate::new(services, settings, draining, behind);
+    (layers(gate, door::Side::usual(side), health.clone()), health)
+}
+
+/// Everything before the services.
+fn layers(gate: gate::Gate, side: door::Side, health: Health) -> Router {
+    let (settings, entropy) = (gate.settings(), gate.entropy());
+    let rest = rest::Rest::new(gate.clone(), health, settings.clone());
+    let door = door::Door { gate, rest, side, entropy };
 
     let enter = move |request: Request<Body>| {
         let door = door.clone();
@@ -106,9 +127,8 @@ pub fn router(services: Services, settings: Settings, draining: Draining) -> (Ro
         None => router,
     };
     let tls = settings.tls;
-    let router = router.layer(MapResponseLayer::new(move |mut response: Response<Body>| {
+    router.layer(MapResponseLayer::new(move |mut response: Response<Body>| {
         door::secure(tls, response.headers_mut());
         response
-    }));
-    (router, health)
+    }))
 }

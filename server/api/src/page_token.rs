@@ -6,7 +6,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use veilcloud_domain::{name::Name, page::PageArgs};
 use veilcloud_proto::common::v1::ErrorReason;
-use veilcore::id::{AccountId, ApiKeyId, ProjectId, TeamId};
+use veilcore::id::{AccountId, ApiKeyId, ProjectId, SessionId, TeamId};
 
 use crate::status::Fault;
 
@@ -59,6 +59,15 @@ impl Key for Name {
 }
 
 impl Key for ApiKeyId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+impl Key for SessionId {
     fn to_bytes(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
     }

@@ -41,7 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Longest time until an answer begins; a caller may ask for less.
     pub request_timeout: Duration,
-    /// Tokens per minute of an address that calls without a session.
+    /// Tokens per minute of an address that calls without a session; and bearers per minute that are looked up for it
+    /// without having been good before.
     pub anonymous_per_minute_per_address: u32,
     /// Tokens per minute of an account of the tier enterprise; 0 means no bound.
     pub enterprise_per_minute: u32,

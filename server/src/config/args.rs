@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::NonEmptyStringValueParser, value_parser};
 
+use veilcore::id::KeyId;
+
 use super::{
     SECTIONS,
     setting::{Setting, Shape},
@@ -34,6 +36,18 @@ pub enum Task {
     LogKeyRotate,
     /// Forget every log key but the newest.
     LogKeyRetire,
+    /// List the issuer's keys.
+    IssuerList,
+    /// Add an issuer key.
+    IssuerRotate {
+        /// Let it sign now, not in a day.
+        at_once: bool,
+    },
+    /// Revoke an issuer key.
+    IssuerRevoke {
+        /// Its name.
+        kid: KeyId,
+    },
     /// Write the version to standard output.
     Version,
 }
@@ -113,6 +127,7 @@ pub fn command() -> Command {
                 .subcommand(Command::new("rotate").about("Add a new key; it signs beside the others from the next start on"))
                 .subcommand(Command::new("retire").about("Forget every key but the newest")),
         )
+        .subcommand(issuer())
         .subcommand(Command::new("version").about("Write the version to standard output"));
     for (section, _, settings) in SECTIONS {
         for setting in *settings {
@@ -120,6 +135,38 @@ pub fn command() -> Command {
         }
     }
     command
+}
+
+/// The keys that sign capabilities.
+fn issuer() -> Command {
+    Command::new("issuer")
+        .about("List, rotate or revoke the keys that sign capabilities, also while the server runs")
+        .subcommand_required(true)
+        .after_help(
+            "Rotation is automatic (access.issuer_period_days); by hand it is for a key that somebody may have seen. A \
+             running server takes a change over within seconds. Sessions renew themselves; capabilities issued for other \
+             keys die with the key that signed them.\nExample: veilcloud-server issuer list --data-dir /var/lib/veilcloud",
+        )
+        .subcommand(Command::new("list").about("Write name, state, beginning, end and leaf of each key, oldest first"))
+        .subcommand(
+            Command::new("rotate").about("Add a key; it is announced now and signs in a day").arg(
+                Arg::new("at-once").long("at-once").action(ArgAction::SetTrue).help("Let it sign now"),
+            ),
+        )
+        .subcommand(
+            Command::new("revoke").about("Revoke a key: every capability that it signed is over").arg(
+                Arg::new("kid").required(true).value_name("key id").value_parser(kid).help("As `list` shows it"),
+            ),
+        )
+}
+
+/// 16 hexadecimal digits.
+fn kid(text: &str) -> Result<KeyId, String> {
+    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match u64::from_str_radix(text, 16) {
+        Ok(number) if digits => Ok(KeyId::from_bytes(number.to_be_bytes())),
+        _ => Err("a key id has 16 hexadecimal digits".to_owned()),
+    }
 }
 
 fn arg(section: &'static str, setting: &'static Setting) -> Arg {
@@ -159,6 +206,15 @@ impl Args {
                 Some(("retire", inner)) => (Task::LogKeyRetire, inner),
                 Some((_, inner)) => (Task::LogKeyShow, inner),
                 None => (Task::LogKeyShow, inner),
+            },
+            Some(("issuer", inner)) => match inner.subcommand() {
+                Some(("rotate", inner)) => (Task::IssuerRotate { at_once: inner.get_flag("at-once") }, inner),
+                Some(("revoke", inner)) => match inner.get_one::<KeyId>("kid") {
+                    Some(kid) => (Task::IssuerRevoke { kid: *kid }, inner),
+                    None => (Task::IssuerList, inner),
+                },
+                Some((_, inner)) => (Task::IssuerList, inner),
+                None => (Task::IssuerList, inner),
             },
             Some((_, inner)) => (Task::Serve, inner),
             None => (Task::Serve, matches),

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
 
@@ -43,10 +43,19 @@ pub fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), KeysError> 
         .mode(0o600)
         .open(&temporary)
         .map_err(io_error("create", &temporary))?;
+    owned_like(&file, folder);
     file.write_all(bytes).map_err(io_error("write", &temporary))?;
     file.sync_all().map_err(io_error("sync", &temporary))?;
     fs::rename(&temporary, path).map_err(io_error("rename to", path))?;
     File::open(folder).and_then(|f| f.sync_all()).map_err(io_error("sync", folder))
+}
+
+/// Gives a new file to the folder's owner: an operator who is root must not leave one that the server cannot read. Whoever
+/// may not give it away is the owner, or could not have got here.
+pub fn owned_like(file: &File, folder: &Path) {
+    if let Ok(of_folder) = fs::metadata(folder) {
+        let _ = fchown(file, Some(of_folder.uid()), Some(of_folder.gid()));
+    }
 }
 
 fn private(path: &Path, folder: bool) -> Result<(), KeysError> {

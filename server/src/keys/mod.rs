@@ -1,11 +1,12 @@
 //! The server's own keys: `<data>/keys/server.keys`, made at the first start and never again. Whoever holds the file
-//! can pose as this server in logins and forge capabilities; it opens no environment. What must never happen: new
+//! can pose as this server in logins; it opens no environment. What must never happen: new
 //! keys beside an old database, because no account could log in any more.
 //!
 //! File: "VEILKEYS" ‖ version u8 = 1 ‖ u32 length ‖ auth secrets ‖ outbox key[32] ‖ page key[32] ‖ SHA-256 of all
 //! before.
 
 pub mod file;
+mod issuers;
 mod log;
 
 use std::{
@@ -23,7 +24,7 @@ use veilcloud_domain::{
 use zeroize::Zeroizing;
 
 use self::file::io_error;
-pub use self::log::LogKeyFile;
+pub use self::{issuers::IssuerFile, log::LogKeyFile};
 
 const MAGIC: &[u8; 8] = b"VEILKEYS";
 const VERSION: u8 = 1;
@@ -31,7 +32,7 @@ const CHECKSUM_LEN: usize = 32;
 
 /// Everything secret that the server itself holds.
 pub struct Keys {
-    /// Secrets of logins and capabilities.
+    /// Secrets of logins.
     pub auth: Secrets,
     /// Key of the audit outbox's MACs.
     pub outbox: OutboxKey,
@@ -78,6 +79,12 @@ pub enum KeysError {
     )]
     Missing {
         /// Where the keys should be.
+        path: PathBuf,
+    },
+    /// There are no issuer keys yet.
+    #[error("{} is not there: start the server once, it makes it", path.display())]
+    NoIssuers {
+        /// Where they should be.
         path: PathBuf,
     },
     /// The configuration says another name than the logs have.

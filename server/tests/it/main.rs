@@ -4,6 +4,7 @@
 
 mod config;
 mod folder;
+mod http1;
 mod http2;
 mod life;
 mod server;

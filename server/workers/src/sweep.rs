@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use veilcloud_domain::storage::{Storage, Swept, error::StorageError};
+use veilcloud_domain::{
+    auth::api_keys::ApiKeys,
+    storage::{Storage, error::StorageError},
+};
 
 /// First wait after a store failed; doubled with each failure in a row.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -46,23 +49,40 @@ pub struct Step {
     pub staged: u64,
     /// Blobs without a version.
     pub blobs: u64,
+    /// The server's halves of service tokens that are over.
+    pub token_halves: u64,
     /// There is more to look at now.
     pub more: bool,
 }
 
-/// Removes what nobody needs. The domain's [`Storage`] is one; tests script another.
+/// Removes what nobody needs. [`Swept`] is one; tests script another.
 #[async_trait]
 pub trait Sweeper: Send + Sync {
     /// Removes at most `limit` things of each kind.
     async fn step(&self, limit: usize) -> Result<Step, StorageError>;
 }
 
+/// Everything of a server that is swept.
+pub struct Swept {
+    /// Uploads and blobs.
+    pub storage: Arc<Storage>,
+    /// Halves of service tokens.
+    pub api_keys: Arc<ApiKeys>,
+}
+
 #[async_trait]
-impl Sweeper for Storage {
+impl Sweeper for Swept {
     async fn step(&self, limit: usize) -> Result<Step, StorageError> {
-        let swept = self.sweep(limit).await?;
-        let Swept { uploads, staged, blobs, more } = swept;
-        Ok(Step { uploads, staged, blobs, more })
+        // What ends a token comes first: nothing that fails after it may keep it.
+        let halves = self.api_keys.destroy_halves(limit).await?;
+        let swept = self.storage.sweep(limit).await?;
+        Ok(Step {
+            uploads: swept.uploads,
+            staged: swept.staged,
+            blobs: swept.blobs,
+            token_halves: halves as u64,
+            more: swept.more || halves >= limit,
+        })
     }
 }
 
@@ -126,6 +146,8 @@ impl Service {
             metrics::counter!("veilcloud_sweep_removed_total", "kind" => "upload").increment(step.uploads);
             metrics::counter!("veilcloud_sweep_removed_total", "kind" => "staged").increment(step.staged);
             metrics::counter!("veilcloud_sweep_removed_total", "kind" => "blob").increment(step.blobs);
+            metrics::counter!("veilcloud_sweep_removed_total", "kind" => "token_half")
+                .increment(step.token_halves);
             if !step.more {
                 break;
             }

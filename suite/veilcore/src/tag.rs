@@ -51,6 +51,12 @@ registry! {
     REFRESH = "Veil/refresh/v1";
     /// Stored form of an API key's secret.
     API_KEY = "Veil/api-key/v1";
+    /// Checksum of a service token's text.
+    SERVICE_TOKEN = "Veil/service-token/v1";
+    /// Signature of a holder key that a capability is to be issued for.
+    VAC_HOLDER = "Veil/vac-holder/v1";
+    /// Digest of an issuer key's record, as the directory's log names it.
+    ISSUER_KEY = "Veil/issuer-key/v1";
 
     // Account keys.
     /// Key that wraps the account root key, per factor.
@@ -77,6 +83,12 @@ registry! {
     KEYRING = "Veil/keyring/v1";
     /// Author signature over a project's access list.
     ACCESS_LIST = "Veil/access-list/v1";
+    /// Label of a token keyring's threshold stanza.
+    TOKEN_KEYRING = "Veil/token-keyring/v1";
+    /// Name of a request to help a token open a keyring.
+    TOKEN_UNLOCK = "Veil/token-unlock/v1";
+    /// Key that seals what a token's holder trusts first.
+    TOKEN_TRUST = "Veil/token-trust/v1";
 
     // Audit, board and log.
     /// Keyed hash that hides ids in audit leaves.

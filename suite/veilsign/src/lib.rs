@@ -62,6 +62,7 @@ pub mod key;
 pub mod login;
 pub mod nullifier;
 pub mod proof;
+pub mod service_token;
 
 #[cfg(test)]
 mod fixture;

@@ -4,12 +4,14 @@
 use data_encoding::HEXLOWER;
 use rand_core::{CryptoRng, RngCore};
 use serde_json::Value;
+use veilcore::id::AccountId;
 use veilcore::secret::Secret;
 
-use crate::capability::{Actions, Grant, attenuate, cap_hash, issue, verify};
+use crate::capability::{Actions, Grant, IssuerKey, attenuate, cap_hash, issue, prove_holder, verify};
 use crate::fixture::*;
 use crate::login::{bind, login_digest};
 use crate::nullifier::Nullifier;
+use crate::service_token::ServiceToken;
 use crate::{login, proof};
 
 const FILE: &str = include_str!("../../../tests/vectors/sign.json");
@@ -65,6 +67,29 @@ fn proof_bytes_are_the_pinned_ones() {
         proof::verify(&proof, &verified, target, &proof::body_hash(&body), NOW_MS).expect("valid");
     assert_eq!(nullifier, Nullifier::for_proof(&cap_hash(&capability), &nonce));
     same(nullifier.as_bytes(), case, "nullifier");
+}
+
+#[test]
+fn the_record_of_an_issuer_key_is_the_pinned_one() {
+    let file = file();
+    let case = &file["issuer_key"];
+    let ms = |field: &str| case[field].as_u64().expect("a time");
+    let key = IssuerKey {
+        key: key(ISSUER).verifying_key(),
+        not_before_ms: ms("not_before_ms"),
+        not_after_ms: ms("not_after_ms"),
+    };
+    same(&key.record(), case, "record");
+    same(&key.digest(), case, "digest");
+}
+
+#[test]
+fn the_possession_of_a_holder_key_is_the_pinned_one() {
+    let file = file();
+    let case = &file["possession"];
+    let account = AccountId::from_bytes(bytes(case, "account").try_into().expect("16 bytes"));
+    let request_id: [u8; 16] = bytes(case, "request_id").try_into().expect("16 bytes");
+    same(&prove_holder(&key(HOLDER), account, &request_id), case, "signature");
 }
 
 #[test]
@@ -228,4 +253,17 @@ fn answer(
         parameters,
     )
     .expect("answers")
+}
+
+#[test]
+fn the_service_tokens_text_is_the_pinned_one() {
+    let file = file();
+    let case = &file["service_token"];
+    let text = case["text"].as_str().expect("text");
+    let token = ServiceToken::parse(text).expect("pinned");
+    same(token.id().as_bytes(), case, "id");
+    same(token.bearer().secret().expose(), case, "secret");
+    same(token.share().expose(), case, "share");
+    assert_eq!(*token.to_text(), text);
+    assert_eq!(Some(token.bearer().to_text().as_str()), case["bearer"].as_str());
 }

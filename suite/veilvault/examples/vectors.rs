@@ -21,6 +21,9 @@ use veilvault::keyring::{KeyringSubject, seal_keyring};
 use veilvault::pad::padded_len;
 use veilvault::recovery::{RecoveryCode, RecoveryStatement};
 use veilvault::seal::{NO_DIGEST, Seal};
+use veilvault::token;
+use veilvault::token_keyring::{TokenKeyring, TokenPlace, seal_token_keyring};
+use veilvault::token_trust::TokenTrust;
 
 const ACCOUNT: [u8; 16] = *b"\xac\xc0\x00\x00\x00\x00\x40\x00\x80\x00\x00\x00\x00\x00\x00\x01";
 const SHARER: [u8; 16] = *b"\xac\xc0\x00\x00\x00\x00\x40\x00\x80\x00\x00\x00\x00\x00\x00\x02";
@@ -31,6 +34,7 @@ const PROJECT: [u8; 16] = *b"\x01\x92\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x0
 const ENVIRONMENT: [u8; 16] = *b"\x01\x92\x00\x00\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x0b";
 const CREATED_AT_MS: u64 = 1_800_000_000_000;
 const EPOCH: u32 = 1;
+const ACCESS_LIST: u64 = 1;
 
 fn counting<const N: usize>(first: u8) -> [u8; N] {
     std::array::from_fn(|i| first.wrapping_add(i as u8))
@@ -54,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "keyring": keyring(&key, &alice)?,
         "blobs": blobs(&key, &alice)?,
         "access": access(&alice)?,
+        "token": token(&key, &alice)?,
     });
     serde_json::to_writer_pretty(std::io::stdout().lock(), &file)?;
     writeln!(std::io::stdout())?;
@@ -125,6 +130,7 @@ fn keyring(key: &EpochKey, alice: &Identity) -> Result<Value, Box<dyn Error>> {
         project: ProjectId::from_bytes(PROJECT),
         environment: EnvironmentId::from_bytes(ENVIRONMENT),
         epoch: EPOCH,
+        access_list: ACCESS_LIST,
         created_at_ms: CREATED_AT_MS,
     };
     let keyring = seal_keyring(key, &subject, &[alice.recipient().clone()], alice)?;
@@ -132,11 +138,66 @@ fn keyring(key: &EpochKey, alice: &Identity) -> Result<Value, Box<dyn Error>> {
         "project": subject.project.to_string(),
         "environment": subject.environment.to_string(),
         "epoch": EPOCH,
+        "access_list": ACCESS_LIST,
         "created_at_ms": CREATED_AT_MS,
         "age_secret": *key.secret_text(),
         "age_recipient": key.recipient().to_string(),
         "file": BASE64.encode(&keyring.file),
         "seal": HEXLOWER.encode(&keyring.seal),
+    }))
+}
+
+/// A service token's key, the keyring of the epoch for it, one answer of the server, and what its holder trusts.
+fn token(key: &EpochKey, alice: &Identity) -> Result<Value, Box<dyn Error>> {
+    let (api_key, nonce) = (ApiKeyId::from_bytes(API_KEY), counting(0x30));
+    let made = token::split(api_key, 2, &mut OsRng);
+    let subject = KeyringSubject {
+        project: ProjectId::from_bytes(PROJECT),
+        environment: EnvironmentId::from_bytes(ENVIRONMENT),
+        epoch: EPOCH,
+        access_list: ACCESS_LIST,
+        created_at_ms: CREATED_AT_MS,
+    };
+    let keyring = seal_token_keyring(key, &subject, &made.record, alice, &mut OsRng)?;
+    let place = TokenPlace {
+        project: subject.project,
+        environment: subject.environment,
+        epoch: EPOCH,
+        recipient: key.recipient().clone(),
+    };
+    let read = TokenKeyring::read(&keyring.file, &place, &made.record)?;
+    let answer = read.answer(&made.server, &nonce, &mut OsRng)?;
+    let trust = TokenTrust {
+        project: subject.project,
+        project_name: "my-app".to_owned(),
+        project_created_at_ms: CREATED_AT_MS,
+        owner: alice.account(),
+        owner_key: *alice.public_key().as_bytes(),
+        list: ACCESS_LIST,
+        list_digest: counting(0x60),
+        log_name: "logs.example.org".to_owned(),
+        log_keys: vec![counting(0xd0)],
+        witnesses: counting(0xe0),
+        environments: vec![(subject.environment, "production".to_owned())],
+    };
+    Ok(json!({
+        "api_key": api_key.to_string(),
+        "generation": 2,
+        "record": HEXLOWER.encode(&made.record.encode()),
+        "fingerprint": HEXLOWER.encode(&made.record.fingerprint()),
+        "token_share": HEXLOWER.encode(made.token.expose()),
+        "server_share": HEXLOWER.encode(made.server.export().expose()),
+        "file": BASE64.encode(&keyring.file),
+        "seal": HEXLOWER.encode(&keyring.seal),
+        "nonce": HEXLOWER.encode(&nonce),
+        "answer": HEXLOWER.encode(&answer.encode()[..]),
+        "list_digest": HEXLOWER.encode(&trust.list_digest),
+        "log_name": trust.log_name,
+        "log_key": HEXLOWER.encode(&trust.log_keys[0]),
+        "witnesses": HEXLOWER.encode(&trust.witnesses),
+        "project_name": trust.project_name,
+        "environment_name": "production",
+        "trust": HEXLOWER.encode(&trust.seal((api_key, 2), &made.token, &mut OsRng)?),
     }))
 }
 
@@ -181,13 +242,15 @@ fn access(alice: &Identity) -> Result<Vec<Value>, Box<dyn Error>> {
     let team = Some(TeamId::from_bytes(TEAM));
     let account = |id, first, actions| {
         let principal = Principal::Account(AccountId::from_bytes(id));
-        AccessEntry { principal, key: counting(first), actions, team }
+        AccessEntry { principal, key: counting(first), actions, team, environments: Vec::new() }
     };
     let api_key = Principal::ApiKey(ApiKeyId::from_bytes(API_KEY));
-    let api_key = AccessEntry { principal: api_key, key: counting(0x90), actions: 1, team: None };
+    let environments = vec![EnvironmentId::from_bytes(ENVIRONMENT)];
+    let api_key =
+        AccessEntry { principal: api_key, key: counting(0x90), actions: 1, team: None, environments };
     let sharer = account(SHARER, 0x70, 1 | SHARE);
     let lists = [
-        (alice, vec![sharer, account(MEMBER, 0xa0, 0b11), api_key]),
+        (alice, vec![sharer.clone(), account(MEMBER, 0xa0, 0b11), api_key]),
         (&bob, vec![sharer, account(MEMBER, 0xa0, 0b1)]),
         (alice, Vec::new()),
     ];
@@ -230,5 +293,6 @@ fn access_entry(entry: &AccessEntry) -> Value {
         "key": HEXLOWER.encode(&entry.key),
         "actions": entry.actions,
         "team": entry.team.map(|team| team.to_string()),
+        "environments": entry.environments.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use veilcore::canon::{DecodeError, Reader, Writer};
 use veilcore::hash::sha256;
-use veilcore::id::{AccountId, ApiKeyId, KeyId, ProjectId, TeamId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, KeyId, ProjectId, TeamId};
 use veilcore::tag;
 
 use crate::identity::Identity;
@@ -24,8 +24,12 @@ pub use error::AccessError;
 
 /// Most entries a list has.
 pub const ACCESS_ENTRIES_MAX: usize = 256;
-/// Length of the longest list, in bytes: u32 length, body of 91 bytes and 73 for each entry, signature.
-pub const ACCESS_LIST_LEN_MAX: usize = BODY_LEN_MAX + STATEMENT_OVERHEAD;
+/// Most environments one entry names.
+pub const ENTRY_ENVIRONMENTS_MAX: usize = 32;
+/// Length of the longest list, in bytes, signature included: 256 entries, and about 330 environments named in them.
+pub const ACCESS_LIST_LEN_MAX: usize = 24_576;
+/// Bit of `project:read`: its holder is given the keys of epochs.
+pub const READ: u64 = 1;
 /// Bit of `project:share`: its holder may sign the next list. The bits are those of docs/spec/sign.md.
 pub const SHARE: u64 = 1 << 3;
 /// Every bit an entry may carry: `project:read`, `write`, `delete`, `share` and `audit:read`. The other actions are
@@ -33,9 +37,11 @@ pub const SHARE: u64 = 1 << 3;
 pub const GRANTABLE: u64 = 0b10_1111;
 
 const LIST_VERSION: u8 = 1;
-const ENTRY_LEN: usize = 1 + 16 + 32 + 8 + 16;
+/// An entry that names no environment.
+const ENTRY_LEN: usize = 1 + 16 + 32 + 8 + 16 + 1;
+const ENVIRONMENT_LEN: usize = 16;
 const HEAD_LEN: usize = 1 + 16 + 8 + 32 + 16 + 8 + 8 + 2;
-const BODY_LEN_MAX: usize = HEAD_LEN + ACCESS_ENTRIES_MAX * ENTRY_LEN;
+const BODY_LEN_MAX: usize = ACCESS_LIST_LEN_MAX - STATEMENT_OVERHEAD;
 
 const KIND_ACCOUNT: u8 = 1;
 const KIND_API_KEY: u8 = 2;
@@ -61,23 +67,43 @@ impl fmt::Display for Principal {
 }
 
 /// One line of a list: what a principal holds through one team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessEntry {
     /// Who holds the actions.
     pub principal: Principal,
-    /// SHA-256 of the account's signed bundle, or of the API key's public half: the keys the author meant. The same
-    /// in every entry of a principal.
+    /// SHA-256 of the account's signed bundle, or the fingerprint of the API key's threshold record: the keys the author
+    /// meant. The same in every entry of a principal.
     pub key: [u8; 32],
     /// Bits of the actions held, at least one, all in [`GRANTABLE`].
     pub actions: u64,
     /// The team through which they are held; never the id of 16 zero bytes.
     pub team: Option<TeamId>,
+    /// The environments that an API key is kept to, at most [`ENTRY_ENVIRONMENTS_MAX`], sorted strictly. None: it
+    /// reaches all of the project, as an account's entry does, which never has any.
+    pub environments: Vec<EnvironmentId>,
 }
 
 impl AccessEntry {
     /// What a list is sorted by; no two entries share it.
     pub fn place(&self) -> (Principal, Option<TeamId>) {
         (self.principal, self.team)
+    }
+
+    /// Whether the entry gives the keys of this environment.
+    pub fn reads(&self, environment: EnvironmentId) -> bool {
+        let within = self.environments.is_empty() || self.environments.binary_search(&environment).is_ok();
+        within && self.actions & READ != 0
+    }
+
+    /// Whether everything that `other` reaches is in reach of this entry.
+    fn covers(&self, other: &Self) -> bool {
+        let known = |environment| self.environments.binary_search(environment).is_ok();
+        self.environments.is_empty()
+            || (!other.environments.is_empty() && other.environments.iter().all(known))
+    }
+
+    fn len(&self) -> usize {
+        ENTRY_LEN + self.environments.len() * ENVIRONMENT_LEN
     }
 }
 
@@ -164,7 +190,8 @@ impl AccessList {
 
     /// Whether this list may come after `before` (None: it is the first). The owner may sign any list. Somebody else
     /// has to hold `project:share` in `before`, and may keep what it says, take from anybody, himself included, and
-    /// give what he holds there. An entry kept under another key is given anew: it goes to other hands.
+    /// give what he holds there. An entry kept under another key is given anew, for it goes to other hands, and so is one
+    /// that reaches other environments.
     ///
     /// The link by digest is [`AccessList::check`]'s: a list does not know its own bytes.
     ///
@@ -203,6 +230,11 @@ impl AccessList {
             .fold(0, |held, entry| held | entry.actions)
     }
 
+    /// Whether `principal` is to have the keys of this environment.
+    pub fn reads(&self, principal: Principal, environment: EnvironmentId) -> bool {
+        self.entries.iter().any(|entry| entry.principal == principal && entry.reads(environment))
+    }
+
     /// The key `principal` is listed with ([`AccessEntry::key`]); None when it is not listed.
     pub fn key_of(&self, principal: Principal) -> Option<[u8; 32]> {
         self.entries.iter().find(|entry| entry.principal == principal).map(|entry| entry.key)
@@ -213,10 +245,22 @@ impl AccessList {
         sha256(bytes)
     }
 
-    /// Bits that the same principal already holds here with the same key through the same team.
-    fn kept(&self, entry: &AccessEntry) -> u64 {
+    /// Bits of `entry` that stood here before: held by the same principal, with the same key, through the same team, in no
+    /// fewer environments. What is beyond them is a gift.
+    pub fn kept(&self, entry: &AccessEntry) -> u64 {
         let same = |known: &&AccessEntry| known.place() == entry.place() && known.key == entry.key;
-        self.entries.iter().find(same).map_or(0, |known| known.actions)
+        self.entries.iter().find(same).filter(|known| known.covers(entry)).map_or(0, |known| known.actions)
+    }
+
+    /// Bits of `entry` of an earlier list that are held here still: by the same principal, with the same key, through
+    /// whatever team, in no fewer environments. What is beyond them was taken. An API key with another record is the same
+    /// holder with the next generation: what ends the one before is that the server's share of it is deleted.
+    pub fn left_of(&self, entry: &AccessEntry) -> u64 {
+        let rotates = matches!(entry.principal, Principal::ApiKey(_));
+        let same =
+            |known: &&AccessEntry| known.principal == entry.principal && (rotates || known.key == entry.key);
+        let left = self.entries.iter().filter(same).filter(|known| known.covers(entry));
+        left.fold(0, |left, known| left | known.actions)
     }
 
     fn check_author(&self, author: AccountId, key: KeyId) -> Result<(), AccessError> {
@@ -253,6 +297,17 @@ impl AccessList {
             if !is_held {
                 return Err(AccessError::Team { index });
             }
+            let is_account = matches!(entry.principal, Principal::Account(_));
+            let named = &entry.environments;
+            if named.len() > if is_account { 0 } else { ENTRY_ENVIRONMENTS_MAX }
+                || named.windows(2).any(|pair| pair[0] >= pair[1])
+            {
+                return Err(AccessError::Environments { index });
+            }
+        }
+        let found = self.body_len() + STATEMENT_OVERHEAD;
+        if found > ACCESS_LIST_LEN_MAX {
+            return Err(AccessError::TooLong { found });
         }
         for (index, pair) in (1..).zip(self.entries.windows(2)) {
             if pair[0].place() >= pair[1].place() {
@@ -265,9 +320,13 @@ impl AccessList {
         Ok(())
     }
 
+    fn body_len(&self) -> usize {
+        HEAD_LEN + self.entries.iter().map(AccessEntry::len).sum::<usize>()
+    }
+
     fn encode(&self) -> Vec<u8> {
         let count = u16::try_from(self.entries.len()).expect("check_fields allows 256 at most");
-        let mut body = Writer::with_capacity(HEAD_LEN + self.entries.len() * ENTRY_LEN);
+        let mut body = Writer::with_capacity(self.body_len());
         body.u8(LIST_VERSION)
             .fixed(self.project.as_bytes())
             .u64(self.number)
@@ -283,7 +342,11 @@ impl AccessList {
             };
             body.fixed(&entry.key)
                 .u64(entry.actions)
-                .fixed(&entry.team.map_or(NO_TEAM, |team| *team.as_bytes()));
+                .fixed(&entry.team.map_or(NO_TEAM, |team| *team.as_bytes()))
+                .u8(u8::try_from(entry.environments.len()).expect("check_fields allows 32 at most"));
+            entry.environments.iter().for_each(|environment| {
+                body.fixed(environment.as_bytes());
+            });
         }
         body.finish()
     }
@@ -307,22 +370,28 @@ impl AccessList {
         if count > ACCESS_ENTRIES_MAX {
             return Err(AccessError::Entries { found: count });
         }
-        list.entries = (0..count).map(|_| decode_entry(&mut body)).collect::<Result<_, _>>()?;
+        list.entries = (0..count).map(|index| decode_entry(&mut body, index)).collect::<Result<_, _>>()?;
         body.finish()?;
         list.check_fields()?;
         Ok(list)
     }
 }
 
-fn decode_entry(body: &mut Reader<'_>) -> Result<AccessEntry, DecodeError> {
+fn decode_entry(body: &mut Reader<'_>, index: usize) -> Result<AccessEntry, AccessError> {
     let principal = match body.u8()? {
         KIND_ACCOUNT => Principal::Account(AccountId::from_bytes(body.array()?)),
         KIND_API_KEY => Principal::ApiKey(ApiKeyId::from_bytes(body.array()?)),
-        _ => return Err(DecodeError::Value { field: "principal" }),
+        _ => return Err(DecodeError::Value { field: "principal" }.into()),
     };
     let (key, actions, team) = (body.array()?, body.u64()?, body.array()?);
     let team = (team != NO_TEAM).then(|| TeamId::from_bytes(team));
-    Ok(AccessEntry { principal, key, actions, team })
+    let count = usize::from(body.u8()?);
+    if count > ENTRY_ENVIRONMENTS_MAX {
+        return Err(AccessError::Environments { index });
+    }
+    let environments =
+        (0..count).map(|_| body.array().map(EnvironmentId::from_bytes)).collect::<Result<_, _>>()?;
+    Ok(AccessEntry { principal, key, actions, team, environments })
 }
 
 #[cfg(test)]

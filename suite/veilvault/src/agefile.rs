@@ -64,10 +64,14 @@ pub(crate) fn payload_len(plaintext_len: u64) -> u64 {
 /// [`FileError`]; [`FileError::NotForThisKey`] also if `secret_text` is no key.
 pub fn open(file: &[u8], policy: Policy, secret_text: &str) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let key = AgeKey::from_text(secret_text).ok_or(FileError::NotForThisKey)?;
-    open_bytes(file, policy, &key)
+    open_with(file, policy, key.as_age())
 }
 
-pub(crate) fn open_bytes(file: &[u8], policy: Policy, key: &AgeKey) -> Result<Zeroizing<Vec<u8>>, FileError> {
+pub(crate) fn open_with(
+    file: &[u8],
+    policy: Policy,
+    key: &dyn age::Identity,
+) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let mut plain = Plain::open(file, file.len() as u64, policy, key, Box::new(Inline::default()))?;
     // The plaintext is shorter than the file, so the buffer never moves and leaves no copy behind.
     let mut out = Zeroizing::new(Vec::with_capacity(file.len()));
@@ -94,7 +98,7 @@ impl<R: Read> Plain<R> {
         source: R,
         limit: u64,
         policy: Policy,
-        key: &AgeKey,
+        key: &dyn age::Identity,
         digester: Box<dyn Digester>,
     ) -> Result<Self, FileError> {
         let seen = Seen::new(limit, digester);
@@ -102,7 +106,7 @@ impl<R: Read> Plain<R> {
         let (prefix, header) = read_header(&mut tap, policy).map_err(|e| seen.explain(e))?;
         let whole = Cursor::new(prefix).chain(BufReader::new(tap));
         let reader = age::Decryptor::new_buffered(whole)
-            .and_then(|decryptor| decryptor.decrypt(iter::once(key.as_age() as &dyn age::Identity)))
+            .and_then(|decryptor| decryptor.decrypt(iter::once(key)))
             .map_err(|e| match e {
                 DecryptError::NoMatchingKeys => FileError::NotForThisKey,
                 DecryptError::Io(e) => match seen.explain(FileError::Io(e)) {

@@ -79,6 +79,8 @@ pub struct KeyringSubject {
     pub environment: EnvironmentId,
     /// Epoch of the key, from 1.
     pub epoch: u32,
+    /// Number of the access list that says whom it is for, 0 while there is none.
+    pub access_list: u64,
     /// The author's clock, milliseconds since 1970.
     pub created_at_ms: u64,
 }
@@ -105,19 +107,34 @@ pub fn seal_keyring(
     if members.is_empty() || members.len() > MEMBERS_MAX {
         return Err(KeyringSealingError::Members { found: members.len() });
     }
-    let draft = KeyringSeal {
+    Ok(seal_to(members.iter().map(Recipient::as_age), key, draft(key, subject, author), author))
+}
+
+/// The seal of a keyring, but for the digest of the file.
+pub(crate) fn draft(key: &EpochKey, subject: &KeyringSubject, author: &Identity) -> KeyringSeal {
+    KeyringSeal {
         project: subject.project,
         environment: subject.environment,
         epoch: subject.epoch,
+        access_list: subject.access_list,
         recipient: key.recipient().clone(),
         digest: NO_DIGEST,
         author: author.account(),
         author_key: author.key_id(),
         created_at_ms: subject.created_at_ms,
-    };
+    }
+}
+
+/// Makes the file for recipients of one kind, and finishes the seal.
+pub(crate) fn seal_to<'a>(
+    recipients: impl Iterator<Item = &'a dyn age::Recipient>,
+    key: &EpochKey,
+    draft: KeyringSeal,
+    author: &Identity,
+) -> Keyring {
     let mut file = Vec::new();
-    let mut stream = age::Encryptor::with_recipients(members.iter().map(Recipient::as_age))
-        .expect("X25519 recipients mix with each other")
+    let mut stream = age::Encryptor::with_recipients(recipients)
+        .expect("recipients of one kind mix with each other")
         .wrap_output(&mut file)
         .expect("a vector takes what is written");
     let secret = key.secret_text();
@@ -126,7 +143,7 @@ pub fn seal_keyring(
     }
     stream.finish().expect("a vector takes what is written");
     let seal = KeyringSeal { digest: sha256(&file), ..draft }.sign(author.signing_key());
-    Ok(Keyring { file, seal })
+    Keyring { file, seal }
 }
 
 /// Judges a keyring without opening it: length, lint, seal. The server calls it before it stores one.
@@ -157,11 +174,17 @@ pub fn open_keyring(
     member: &Identity,
 ) -> Result<EpochKey, KeyringError> {
     let seal = check_keyring(file, seal, expected)?;
-    let plaintext = agefile::open_bytes(file, Policy::KEYRING, member.age_key()).map_err(|e| match e {
-        FileError::Lint(e) => KeyringError::Lint(e),
-        FileError::NotForThisKey => KeyringError::NotAMember,
-        _ => KeyringError::Changed,
-    })?;
+    let plaintext =
+        agefile::open_with(file, Policy::KEYRING, member.age_key().as_age()).map_err(|e| match e {
+            FileError::Lint(e) => KeyringError::Lint(e),
+            FileError::NotForThisKey => KeyringError::NotAMember,
+            _ => KeyringError::Changed,
+        })?;
+    key_in(&plaintext, &seal)
+}
+
+/// The key in the plaintext of a keyring with this seal.
+pub(crate) fn key_in(plaintext: &[u8], seal: &KeyringSeal) -> Result<EpochKey, KeyringError> {
     let (line, secret) = plaintext.split_first_chunk::<HEADER_LINE_LEN>().ok_or(HeaderError::Malformed)?;
     HeaderLine::parse(line)?.matches(&seal.header_line())?;
     let key = secret

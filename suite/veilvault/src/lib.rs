@@ -72,7 +72,7 @@
 //! AccountBundle::verify(&bundle)?.matches(&alice)?;
 //!
 //! // The first epoch of an environment, and a member who finds its key.
-//! let subject = KeyringSubject { project, environment, epoch: 1, created_at_ms: 0 };
+//! let subject = KeyringSubject { project, environment, epoch: 1, access_list: 0, created_at_ms: 0 };
 //! let key = EpochKey::generate(&mut OsRng);
 //! let keyring = seal_keyring(&key, &subject, &[alice.recipient().clone()], &alice)?;
 //! let author_key = alice.public_key();
@@ -141,3 +141,6 @@ pub mod pad;
 pub mod recovery;
 pub mod seal;
 mod statement;
+pub mod token;
+pub mod token_keyring;
+pub mod token_trust;

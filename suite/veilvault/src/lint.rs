@@ -19,6 +19,10 @@ pub const STANZAS_MAX: usize = 64;
 /// Most stanzas of a keyring.
 pub const KEYRING_STANZAS_MAX: usize = 512;
 
+/// Type of the stanza that a service token and its server open together. No arguments; its body is the encoded ciphertext
+/// of docs/spec/key.md, section 6.
+pub const TDH2_STANZA: &str = "veil-tdh2";
+
 const VERSION_LINE: &[u8] = b"age-encryption.org/v1";
 const STANZA_PREFIX: &[u8] = b"-> ";
 const MAC_PREFIX: &[u8] = b"--- ";
@@ -32,17 +36,27 @@ const BODY_LINE: usize = 64;
 pub struct Policy {
     stanzas_max: usize,
     x25519_max: usize,
+    /// Threshold stanzas, which no other kind than a token keyring knows.
+    tdh2_max: usize,
     foreign: bool,
 }
 
 impl Policy {
     /// A blob: exactly one X25519 stanza, to the epoch key, and age's grease.
-    pub const BLOB: Self = Self { stanzas_max: STANZAS_MAX, x25519_max: 1, foreign: false };
+    pub const BLOB: Self = Self { stanzas_max: STANZAS_MAX, x25519_max: 1, tdh2_max: 0, foreign: false };
     /// A keyring: one X25519 stanza per member; other types are left to those who know them.
-    pub const KEYRING: Self =
-        Self { stanzas_max: KEYRING_STANZAS_MAX, x25519_max: KEYRING_STANZAS_MAX, foreign: true };
+    pub const KEYRING: Self = Self {
+        stanzas_max: KEYRING_STANZAS_MAX,
+        x25519_max: KEYRING_STANZAS_MAX,
+        tdh2_max: 0,
+        foreign: true,
+    };
+    /// A token keyring: exactly one threshold stanza, and age's grease.
+    pub const TOKEN_KEYRING: Self =
+        Self { stanzas_max: STANZAS_MAX, x25519_max: 0, tdh2_max: 1, foreign: false };
     /// Any age file for X25519 keys, within the default limits.
-    pub const ANY: Self = Self { stanzas_max: STANZAS_MAX, x25519_max: STANZAS_MAX, foreign: true };
+    pub const ANY: Self =
+        Self { stanzas_max: STANZAS_MAX, x25519_max: STANZAS_MAX, tdh2_max: 0, foreign: true };
 }
 
 /// What the header contains.
@@ -52,6 +66,8 @@ pub struct Header {
     pub header_len: usize,
     /// X25519 stanzas.
     pub x25519: usize,
+    /// Threshold stanzas ([`TDH2_STANZA`]), where the kind of file has them.
+    pub tdh2: usize,
     /// Stanzas whose type ends in `-grease`: random, meant to be ignored.
     pub grease: usize,
     /// Stanzas of any other type.
@@ -99,7 +115,7 @@ enum Next {
 impl Lint {
     /// A lint that has seen nothing yet.
     pub fn new(policy: Policy) -> Self {
-        let header = Header { header_len: 0, x25519: 0, grease: 0, other: 0 };
+        let header = Header { header_len: 0, x25519: 0, tdh2: 0, grease: 0, other: 0 };
         Self { policy, next: Next::Version, line: Vec::new(), header, refused: None }
     }
 
@@ -136,7 +152,7 @@ impl Lint {
 
     /// Stanzas so far, the one being read included.
     fn stanzas(&self) -> usize {
-        self.header.x25519 + self.header.grease + self.header.other
+        self.header.x25519 + self.header.tdh2 + self.header.grease + self.header.other
     }
 
     /// The piece is used up. A file of another format is told by its first bytes, not after 64 KiB of it.
@@ -190,6 +206,14 @@ impl Lint {
             }
         } else if kind == b"scrypt" {
             return Err(LintError::Scrypt { index });
+        } else if kind == TDH2_STANZA.as_bytes() && self.policy.tdh2_max > 0 {
+            self.header.tdh2 += 1;
+            if self.header.tdh2 > self.policy.tdh2_max {
+                return Err(LintError::TooManyTdh2 { limit: self.policy.tdh2_max });
+            }
+            if args != 0 {
+                return Err(malformed);
+            }
         } else if kind.ends_with(b"-grease") {
             self.header.grease += 1;
         } else if self.policy.foreign {
@@ -229,7 +253,10 @@ impl Lint {
         if mac.len() != BASE64_32 || !is_base64(mac) || self.stanzas() == 0 {
             return Err(LintError::Mac);
         }
-        if self.header.x25519 == 0 {
+        if self.policy.tdh2_max > 0 && self.header.tdh2 == 0 {
+            return Err(LintError::NoTdh2);
+        }
+        if self.policy.x25519_max > 0 && self.header.x25519 == 0 {
             return Err(LintError::NoX25519);
         }
         Ok(Next::Nothing)

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rand_core::OsRng;
-use veilcore::id::{AccountId, EnvironmentId, ProjectId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId};
 use veilvault::account::AccountRootKey;
 use veilvault::agefile;
 use veilvault::envelope::{SealedBytes, Subject, seal_bytes};
@@ -17,6 +17,8 @@ use veilvault::header::HEADER_LINE_LEN;
 use veilvault::identity::Identity;
 use veilvault::keyring::{KeyringSubject, seal_keyring};
 use veilvault::lint::Policy;
+use veilvault::token;
+use veilvault::token_keyring::seal_token_keyring;
 
 const PROJECT: ProjectId = ProjectId::from_bytes([1; 16]);
 const ENVIRONMENT: EnvironmentId = EnvironmentId::from_bytes([2; 16]);
@@ -59,7 +61,13 @@ fn two_commands_of_stock_age_lead_from_a_members_key_to_the_content() {
     let at = |name: &str| folder.path().join(name);
     let alice = alice();
     let key = EpochKey::generate(&mut OsRng);
-    let subject = KeyringSubject { project: PROJECT, environment: ENVIRONMENT, epoch: 1, created_at_ms: 0 };
+    let subject = KeyringSubject {
+        project: PROJECT,
+        environment: ENVIRONMENT,
+        epoch: 1,
+        access_list: 0,
+        created_at_ms: 0,
+    };
     let keyring = seal_keyring(&key, &subject, &[alice.recipient().clone()], &alice).expect("one member");
     std::fs::write(at("me.key"), format!("{}\n", *alice.age_secret_text())).expect("written");
     std::fs::write(at("keyring.age"), &keyring.file).expect("written");
@@ -104,6 +112,30 @@ fn we_open_what_stock_age_seals() {
     let stranger = Identity::derive(&AccountRootKey::generate(&mut OsRng), alice.account(), 1);
     let refused = agefile::open(&sealed, Policy::BLOB, &stranger.age_secret_text()).err();
     assert!(matches!(refused, Some(agefile::FileError::NotForThisKey)));
+}
+
+#[test]
+fn stock_age_reads_the_header_of_a_token_keyring_and_finds_nothing_for_its_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let (alice, key) = (alice(), EpochKey::generate(&mut OsRng));
+    let made = token::split(ApiKeyId::from_bytes([7; 16]), 1, &mut OsRng);
+    let subject = KeyringSubject {
+        project: PROJECT,
+        environment: ENVIRONMENT,
+        epoch: 1,
+        access_list: 1,
+        created_at_ms: 0,
+    };
+    let keyring = seal_token_keyring(&key, &subject, &made.record, &alice, &mut OsRng).expect("a token");
+    std::fs::write(at("me.key"), format!("{}\n", *alice.age_secret_text())).expect("written");
+    std::fs::write(at("token.age"), &keyring.file).expect("written");
+    let mut age = Command::new("age");
+    let output =
+        age.args(["-d".as_ref(), "-i".as_ref(), at("me.key").as_os_str(), at("token.age").as_os_str()]);
+    let output = output.output().expect("the other tests say how to install age");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("no identity matched"), "{said}");
 }
 
 #[test]

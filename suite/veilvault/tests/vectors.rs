@@ -2,7 +2,7 @@
 //! builds sealed must open for ever.
 
 use data_encoding::{BASE64, HEXLOWER};
-use rand_core::{CryptoRng, RngCore};
+use rand_core::{CryptoRng, OsRng, RngCore};
 use serde_json::Value;
 use veilcore::hash::sha256;
 use veilcore::id::{AccountId, AttemptId, EnvironmentId, KeyId, ProjectId};
@@ -17,7 +17,10 @@ use veilvault::key::PublicKey;
 use veilvault::keyring::open_keyring;
 use veilvault::pad::padded_len;
 use veilvault::recovery::{RecoveryCode, RecoveryStatement, verify_recovery};
-use veilvault::seal::{Expected, ExpectedKeyring, NO_DIGEST, Seal};
+use veilvault::seal::{Expected, ExpectedKeyring, KeyringSeal, NO_DIGEST, Seal};
+use veilvault::token;
+use veilvault::token_keyring::{TokenKeyring, TokenPlace, Unlock, open_token_keyring};
+use veilvault::token_trust::TokenTrust;
 
 const FILE: &str = include_str!("../../../tests/vectors/vault.json");
 
@@ -176,8 +179,61 @@ fn the_keyring_opens_and_holds_the_pinned_key() {
         author_key: &author_key,
     };
     let key = open_keyring(&base64(case, "file"), &hex(case, "seal"), &expected, &alice).expect("pinned");
+    let seal = KeyringSeal::peek(&hex(case, "seal")).expect("just checked");
+    assert_eq!(seal.access_list, number(case, "access_list"));
     assert_eq!(*key.secret_text(), text(case, "age_secret"));
     assert_eq!(key.recipient().to_string(), text(case, "age_recipient"));
+}
+
+#[test]
+fn the_tokens_keyring_opens_with_both_pinned_shares() {
+    let file = file();
+    let case = &file["token"];
+    let alice = alice(&file);
+    let author_key = alice.public_key();
+    let project: ProjectId = text(&file["keyring"], "project").parse().expect("an id");
+    let environment: EnvironmentId = text(&file["keyring"], "environment").parse().expect("an id");
+    let epoch = number(&file["keyring"], "epoch") as u32;
+    let generation = number(case, "generation") as u32;
+    let api_key = text(case, "api_key").parse().expect("an id");
+    let record = token::parse_record(&hex(case, "record"), api_key, generation).expect("pinned");
+    assert_eq!(record.fingerprint()[..], hex(case, "fingerprint"));
+    let scalar = Secret::new(array(case, "token_share"));
+    let (share, nonce) = (token::token_share(&scalar, &record).expect("pinned"), array(case, "nonce"));
+    let author = alice.account();
+    let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
+    let (keyring, seal) = (base64(case, "file"), hex(case, "seal"));
+    let key = EpochKey::from_secret_text(text(&file["keyring"], "age_secret")).expect("a key");
+    let opens = |answer: &[u8]| {
+        let unlock = Unlock { share: &share, nonce: &nonce, answer };
+        let found = open_token_keyring(&keyring, &seal, &expected, &record, &unlock, &mut OsRng);
+        assert_eq!(*found.expect("pinned").secret_text(), *key.secret_text());
+    };
+    opens(&hex(case, "answer"));
+    let server = token::check_server_share(&hex(case, "server_share"), &record).expect("pinned");
+    let place = TokenPlace { project, environment, epoch, recipient: key.recipient().clone() };
+    let read = TokenKeyring::read(&keyring, &place, &record).expect("pinned");
+    opens(&read.answer(&server, &nonce, &mut OsRng).expect("its own").encode()[..]);
+    let trust = TokenTrust::open(&hex(case, "trust"), (api_key, generation), &scalar);
+    assert_eq!(trust, Ok(pinned_trust(&file)));
+}
+
+fn pinned_trust(file: &Value) -> TokenTrust {
+    let (keyring, case) = (&file["keyring"], &file["token"]);
+    let environment = text(keyring, "environment").parse().expect("an id");
+    TokenTrust {
+        project: text(keyring, "project").parse().expect("an id"),
+        project_name: text(case, "project_name").to_owned(),
+        project_created_at_ms: number(keyring, "created_at_ms"),
+        owner: account(file),
+        owner_key: *alice(file).public_key().as_bytes(),
+        list: number(keyring, "access_list"),
+        list_digest: array(case, "list_digest"),
+        log_name: text(case, "log_name").to_owned(),
+        log_keys: vec![array(case, "log_key")],
+        witnesses: array(case, "witnesses"),
+        environments: vec![(environment, text(case, "environment_name").to_owned())],
+    }
 }
 
 #[test]
@@ -268,6 +324,12 @@ fn pinned_list(case: &Value, project: ProjectId, author: AccountId, author_key: 
         key: array(entry, "key"),
         actions: number(entry, "actions"),
         team: entry["team"].as_str().map(|id| id.parse().expect("an id")),
+        environments: entry["environments"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|id| id.as_str().expect("text").parse().expect("an id"))
+            .collect(),
     });
     AccessList {
         project,

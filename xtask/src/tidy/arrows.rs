@@ -104,6 +104,7 @@ const ROOMS: &[Room] = &[
         ],
         must_not: &[],
     },
+    Room { package: "veilcloud-conformance", may: &[], must_not: &[] },
     Room { package: "veilcloud-xtask", may: &[], must_not: &[] },
 ];
 
@@ -113,6 +114,10 @@ const TESTS: &[(&str, &str)] = &[
     ("veilcloud-http", "axum"),
     // The bench measures the log beside the bare hash that bounds it.
     ("veilcloud-server", "veilchain"),
+    // Other people's service in the place of ours, behind the real accept loop and all layers.
+    ("veilcloud-server", "veilcloud-conformance"),
+    // The bench of the access check shows what a client shows: narrowed capabilities and proofs.
+    ("veilcloud-server", "veilsign"),
 ];
 
 /// Every package has a room, and every import has an arrow.

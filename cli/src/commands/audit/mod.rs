@@ -76,10 +76,12 @@ async fn list(context: &Context, whose: &Whose) -> Result<(), Failure> {
             event.version.map_or_else(|| "-".to_owned(), |version| version.to_string()),
             event.environment_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
             event.actor_id.to_string(),
+            event.api_key_id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
         ]
     };
     let (items, rows) = (events.iter().map(event).collect(), events.iter().map(row).collect());
-    context.output.list("events", items, &["index", "at", "kind", "version", "environment", "actor"], rows)
+    let head = ["index", "at", "kind", "version", "environment", "actor", "API key"];
+    context.output.list("events", items, &head, rows)
 }
 
 async fn proof(context: &Context, whose: &Whose, index: u64) -> Result<(), Failure> {
@@ -118,6 +120,7 @@ fn event(event: &AuditEvent) -> Value {
         "at": show::time(event.at),
         "kind": event.kind,
         "actor_id": event.actor_id.to_string(),
+        "api_key_id": event.api_key_id.map(|id| id.to_string()),
         "environment_id": event.environment_id.map(|id| id.to_string()),
         "version": event.version,
         "digest": event.digest.as_ref().map(|digest| show::hex(digest.as_ref())),

@@ -47,6 +47,7 @@ pub async fn verify(context: &Context, path: &Path, policy: Option<&Path>) -> Re
         ("event", shown.kind.clone()),
         ("at", show::time(shown.at)),
         ("actor", shown.actor_id.to_string()),
+        ("API key", or_none(shown.api_key_id.map(|id| id.to_string()))),
         ("environment", or_none(shown.environment_id.map(|id| id.to_string()))),
         ("version", or_none(shown.version.map(|version| version.to_string()))),
         ("digest", or_none(shown.digest.as_ref().map(|digest| show::hex(digest.as_ref())))),

@@ -305,6 +305,8 @@ pub(crate) struct State {
     pub(crate) missing: Vec<String>,
     /// What every file of the directory is refused with.
     pub(crate) directory_refusal: Option<(&'static str, &'static str)>,
+    /// Keys that the server says it signs capabilities with.
+    pub(crate) issuers: Vec<veilcloud_proto::auth::v1::IssuerKey>,
     /// Paths that were asked for.
     pub(crate) asked: Vec<String>,
     /// What becomes of proofs on their way.
@@ -330,6 +332,7 @@ impl Served {
             files: BTreeMap::new(),
             missing: Vec::new(),
             directory_refusal: None,
+            issuers: Vec::new(),
             asked: Vec::new(),
             twist: None,
             token_path: format!("/log/{NAME}/project/{PROJECT}/"),
@@ -359,6 +362,9 @@ impl State {
     fn answer(&mut self, call: &Call) -> Result<Bytes, Failure> {
         let missing = |reason: &str| refusal("NOT_FOUND", reason, None);
         match call.path.rsplit('/').next().unwrap_or_default() {
+            "ListIssuers" => {
+                message(&veilcloud_proto::auth::v1::ListIssuersResponse { keys: self.issuers.clone() })
+            }
             "GetServerInfo" => message(&self.project.server_info()),
             "GetAccessList" => message(&projects::GetAccessListResponse {
                 owner_id: session(1, 10).account().to_string(),

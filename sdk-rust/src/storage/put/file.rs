@@ -105,7 +105,7 @@ impl Storage {
     }
 
     async fn seal_file(&self, visit: &Visit, slot: &Slot, origin: &Origin, spool: &Spool) -> Result<Spooled> {
-        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.session.identity.clone());
+        let (subject, key, author) = (slot.subject, slot.key.clone(), visit.writer()?.clone());
         let (origin, spool) = (origin.clone(), spool.clone());
         blocking(move || {
             let file =

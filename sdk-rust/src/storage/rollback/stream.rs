@@ -57,7 +57,7 @@ impl Storage {
             old_key,
             new_key: slot.key.clone(),
             subject: slot.subject,
-            identity: to.session.identity.clone(),
+            identity: to.writer()?.clone(),
             spool: spool.clone(),
         };
         let (to_worker, ciphertext) = mpsc::channel(PIECES_MAX);

@@ -245,7 +245,7 @@ async fn an_older_epoch_of_an_environment_without_a_version_is_found() {
     let client = client(&server);
     let environments = client.environments(&project());
     environments.create(ENV).await.expect("made");
-    assert_eq!(environments.rotate(ENV).await.expect("rotated").epoch, 2);
+    assert_eq!(environments.rotate(ENV).await.expect("rotated").environment.epoch, 2);
     assert_eq!(put(&client, b"one").await.expect("the first version").epoch, 2);
     server.change(ENV, |row| row.versions.clear());
     assert_eq!(reason(put(&client, b"two").await), Some(IntegrityReason::RolledBack));
@@ -267,5 +267,5 @@ async fn content_that_is_said_to_be_deleted_is_not_left_under_the_old_key_in_sil
     assert_eq!(server.row(ENV).epoch, 2, "the new key is in force");
     server.change(ENV, |row| row.versions[0].0.deleted = false);
     client.storage().delete(&project(), ENV).await.expect("deleted");
-    assert_eq!(environments.rotate(ENV).await.expect("this machine knows").epoch, 3);
+    assert_eq!(environments.rotate(ENV).await.expect("this machine knows").environment.epoch, 3);
 }

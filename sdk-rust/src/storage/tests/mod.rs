@@ -2,11 +2,14 @@
 
 mod files;
 mod fresh;
+mod leaving;
 mod lies;
 mod log;
+mod parts;
 mod sealing;
 mod server;
 mod shared;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -168,7 +171,9 @@ async fn a_rotated_key_seals_the_content_anew_and_old_versions_stay_readable() {
     let server = Server::default();
     let client = client(&server);
     put(&client, b"content").await.expect("stored");
-    let environment = client.environments(&project()).rotate(ENV).await.expect("rotated");
+    let Rotation { environment, vouched } =
+        client.environments(&project()).rotate(ENV).await.expect("rotated");
+    assert_eq!(vouched, None);
     assert_eq!((environment.epoch, environment.version), (2, 2));
     let elsewhere = super::tests::client(&server);
     for version in [None, Some(1), Some(2)] {

@@ -29,6 +29,8 @@ pub(super) struct Row {
     pub(super) id: String,
     pub(super) epoch: u32,
     pub(super) keyrings: Vec<projects::Keyring>,
+    /// Who made each of them.
+    pub(super) makers: Vec<String>,
     pub(super) versions: Vec<(pb::BlobInfo, Bytes)>,
 }
 
@@ -59,11 +61,21 @@ pub(super) struct State {
     /// The project's owner and its access lists.
     pub(super) owner: String,
     pub(super) lists: Vec<Vec<u8>>,
+    /// The teams that it is shared with.
+    pub(super) shared_with: Vec<String>,
     /// What the next list that is put is replaced with on its way: nothing, or others.
     pub(super) swaps_list: Option<Vec<Vec<u8>>>,
-    /// Who is said to have made the keyrings, if not whoever calls; and whether they are said to be handed on.
+    /// Who is said to have made the keyrings, if not whoever did.
     pub(super) keyring_author: Option<String>,
-    pub(super) is_part: bool,
+    /// Keys that were handed on: by environment, epoch and account, with who did so.
+    pub(super) parts: BTreeMap<(String, u32, String), (projects::Keyring, String)>,
+    /// Environments that are left out of lists.
+    pub(super) hidden: Vec<String>,
+    /// Environments whose rotation is said to have been done by somebody else, or is said to be done, and is not.
+    pub(super) keeps_key: Vec<String>,
+    pub(super) forgets_key: Vec<String>,
+    /// Nothing can be written.
+    pub(super) refuses_puts: bool,
     /// A new key is due; and that is said only when a write is refused for it.
     pub(super) is_due: bool,
     pub(super) hides_due: bool,
@@ -97,9 +109,14 @@ impl Default for Server {
             bundles: BTreeMap::new(),
             owner: identity.account().to_string(),
             lists: Vec::new(),
+            shared_with: Vec::new(),
             swaps_list: None,
             keyring_author: None,
-            is_part: false,
+            parts: BTreeMap::new(),
+            hidden: Vec::new(),
+            keeps_key: Vec::new(),
+            forgets_key: Vec::new(),
+            refuses_puts: false,
             is_due: false,
             hides_due: false,
             no_proofs: 0,
@@ -139,14 +156,21 @@ impl Server {
                 message(&projects::GetEnvironmentResponse { environment })
             }
             "GetKeyring" => state.keyring(&read(body)),
-            "ListShares" => message(&projects::ListSharesResponse::default()),
-            "ListEnvironments" => message(&projects::ListEnvironmentsResponse::default()),
+            "ListShares" => state.shares(),
+            // Who is in it cannot be looked into, so that all stays as it was signed.
+            "ListMembers" => Err(refusal("PERMISSION_DENIED", "PERMISSION_DENIED", None)),
+            "ListEnvironments" => state.environments(&read(body)),
             "UnshareProject" => {
                 let request: projects::UnshareProjectRequest = read(body);
-                let taken = state.swaps_list.take().unwrap_or_else(|| vec![request.access_list]);
-                state.lists.extend(taken);
+                state.take_list(request.access_list);
                 message(&projects::UnshareProjectResponse::default())
             }
+            "PutAccessList" => {
+                let request: projects::PutAccessListRequest = read(body);
+                state.take_list(request.access_list);
+                message(&projects::PutAccessListResponse::default())
+            }
+            "AddKeyring" => state.hand_on(read(body)),
             "GetAccessList" => state.access_list(&read(body)),
             "ListVersions" => state.list(&read(body)),
             "PutBlob" => state.put(read(body)),
@@ -213,9 +237,43 @@ impl State {
         })
     }
 
+    fn environments(&self, request: &projects::ListEnvironmentsRequest) -> Answer {
+        let names = self.rows.keys().filter(|name| !self.hidden.contains(name));
+        let environments = names.map(|name| self.environment(&request.project_id, name));
+        let environments = environments.collect::<Result<_, _>>()?;
+        message(&projects::ListEnvironmentsResponse { environments, next_page_token: String::new() })
+    }
+
+    fn shares(&self) -> Answer {
+        let share = |team: &String| projects::Share {
+            team_id: team.clone(),
+            permissions: vec!["project:read".to_owned()],
+            shared_by_id: self.owner.clone(),
+            shared_at: now(),
+        };
+        let shares = self.shared_with.iter().map(share).collect();
+        message(&projects::ListSharesResponse { shares, next_page_token: String::new() })
+    }
+
+    fn take_list(&mut self, list: Vec<u8>) {
+        let taken = self.swaps_list.take().unwrap_or_else(|| vec![list]);
+        self.lists.extend(taken);
+    }
+
+    fn hand_on(&mut self, request: projects::AddKeyringRequest) -> Answer {
+        let keyring = request.keyring.expect("a keyring");
+        let place = (request.name, keyring.epoch, request.account_id);
+        if self.parts.contains_key(&place) && !request.replace {
+            return Err(refusal("ALREADY_EXISTS", "KEYRING_EXISTS", None));
+        }
+        self.parts.insert(place, (keyring, self.author.clone()));
+        message(&projects::AddKeyringResponse::default())
+    }
+
     fn insert(&mut self, name: &str, id: &str, keyring: Option<projects::Keyring>) {
         let keyrings = vec![keyring.expect("a keyring")];
-        let row = Row { id: id.to_owned(), epoch: 1, keyrings, versions: Vec::new() };
+        let makers = vec![self.author.clone()];
+        let row = Row { id: id.to_owned(), epoch: 1, keyrings, makers, versions: Vec::new() };
         self.rows.insert(name.to_owned(), row);
     }
 
@@ -232,18 +290,38 @@ impl State {
     }
 
     fn rotate(&mut self, request: projects::RotateEnvironmentKeyRequest) -> Answer {
+        if self.keeps_key.contains(&request.name) {
+            return Err(refusal("ABORTED", "EPOCH_STALE", None));
+        }
         self.is_due = false;
+        let maker = self.author.clone();
         let row = self.rows.get_mut(&request.name).expect("there");
+        if self.forgets_key.contains(&request.name) {
+            let epoch = row.epoch + 1;
+            let mut environment = self.environment(&request.project_id, &request.name)?;
+            environment.epoch = epoch;
+            return message(&projects::RotateEnvironmentKeyResponse { environment: Some(environment) });
+        }
         row.epoch += 1;
         row.keyrings.push(request.keyring.expect("a keyring"));
+        row.makers.push(maker);
         let environment = Some(self.environment(&request.project_id, &request.name)?);
         message(&projects::RotateEnvironmentKeyResponse { environment })
     }
 
     fn keyring(&self, request: &projects::GetKeyringRequest) -> Answer {
-        let keyring = self.row(&request.name)?.keyrings.get(request.epoch as usize - 1).cloned();
-        let author_id = self.keyring_author.clone().unwrap_or_else(|| self.author.clone());
-        message(&projects::GetKeyringResponse { keyring, author_id, added: self.is_part })
+        let (row, at) = (self.row(&request.name)?, request.epoch as usize - 1);
+        let keyring = row.keyrings.get(at).cloned();
+        let maker = row.makers.get(at).unwrap_or(&self.author);
+        let maker = self.keyring_author.clone().unwrap_or_else(|| maker.clone());
+        let epoch_seal = keyring.as_ref().map(|keyring| keyring.seal.clone()).unwrap_or_default();
+        let place = (request.name.clone(), request.epoch, self.author.clone());
+        let (keyring, author_id, added) = match self.parts.get(&place).filter(|_| !request.whole) {
+            Some((part, giver)) => (Some(part.clone()), giver.clone(), true),
+            None => (keyring, maker.clone(), false),
+        };
+        let epoch_author_id = maker;
+        message(&projects::GetKeyringResponse { keyring, author_id, added, epoch_seal, epoch_author_id })
     }
 
     fn access_list(&self, request: &projects::GetAccessListRequest) -> Answer {
@@ -256,6 +334,7 @@ impl State {
             newest_number: newest,
             floor: 0,
             owner_id: self.owner.clone(),
+            ..Default::default()
         })
     }
 
@@ -274,6 +353,9 @@ impl State {
         if_match: &str,
         ciphertext: Bytes,
     ) -> Result<pb::BlobInfo, Failure> {
+        if self.refuses_puts {
+            return Err(refusal("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", None));
+        }
         if self.is_due {
             self.hides_due = false;
             return Err(refusal("FAILED_PRECONDITION", "ROTATION_DUE", None));

@@ -17,19 +17,19 @@ use crate::log::kinds;
 use crate::log::tests::served::{bundle_of, key_line};
 use crate::session::Session;
 
-const READ: u64 = Actions::PROJECT_READ.bits();
-const WRITE: u64 = Actions::PROJECT_WRITE.bits();
-const TEAM: TeamId = TeamId::from_bytes([0x7e; 16]);
+pub(super) const READ: u64 = Actions::PROJECT_READ.bits();
+pub(super) const WRITE: u64 = Actions::PROJECT_WRITE.bits();
+pub(super) const TEAM: TeamId = TeamId::from_bytes([0x7e; 16]);
 
 /// Somebody else than the owner, whose session is the one of all tests.
-fn person(number: u8) -> Session {
+pub(super) fn person(number: u8) -> Session {
     let account = AccountId::from_bytes([number; 16]);
     let ark = AccountRootKey::from_secret(Secret::new([number; 32]));
     Session { identity: Identity::derive(&ark, account, 1), ..session(number, 10) }
 }
 
 /// The directory gets to know them.
-fn publish(server: &Server, person: &Session) -> [u8; 32] {
+pub(super) fn publish(server: &Server, person: &Session) -> [u8; 32] {
     let bundle = bundle_of(&person.identity);
     let mut state = server.state();
     state.directory.push(key_line(kinds::KEY_PUBLISH, person.account(), &bundle));
@@ -37,8 +37,14 @@ fn publish(server: &Server, person: &Session) -> [u8; 32] {
     AccessList::digest(&bundle)
 }
 
-fn entry(person: &Session, key: [u8; 32], actions: u64) -> AccessEntry {
-    AccessEntry { principal: Principal::Account(person.account()), key, actions, team: Some(TEAM) }
+pub(super) fn entry(person: &Session, key: [u8; 32], actions: u64) -> AccessEntry {
+    AccessEntry {
+        principal: Principal::Account(person.account()),
+        key,
+        actions,
+        team: Some(TEAM),
+        environments: Vec::new(),
+    }
 }
 
 /// The next list of the server's chain, signed by this person.
@@ -56,24 +62,24 @@ fn list(server: &Server, author: &Session, entries: &[AccessEntry]) -> Vec<u8> {
     seal_access(&list, &author.identity).expect("sealed")
 }
 
-fn push(server: &Server, author: &Session, entries: &[AccessEntry]) {
+pub(super) fn push(server: &Server, author: &Session, entries: &[AccessEntry]) {
     let list = list(server, author, entries);
     server.state().lists.push(list);
 }
 
 /// From here on this person calls, and the keyrings are said to be that one's.
-fn calls(server: &Server, caller: &Session, keyrings: &Session) {
+pub(super) fn calls(server: &Server, caller: &Session, keyrings: &Session) {
     let mut state = server.state();
     state.author = caller.account().to_string();
     state.keyring_author = Some(keyrings.account().to_string());
 }
 
-fn machine(server: &Server, person: &Session) -> Client {
+pub(super) fn machine(server: &Server, person: &Session) -> Client {
     client_of(server, Arc::new(MemoryState::new()), person.clone())
 }
 
 /// The owner has written a version that Bob, who is listed, can open.
-async fn scene() -> (Server, Session, Session, [u8; 32]) {
+pub(super) async fn scene() -> (Server, Session, Session, [u8; 32]) {
     let (server, alice, bob) = (Server::default(), session(1, 10), person(2));
     let key = publish(&server, &bob);
     push(&server, &alice, &[entry(&bob, key, READ | WRITE)]);
@@ -193,8 +199,8 @@ async fn a_project_does_not_change_hands() {
 }
 
 /// Who opens the newest keyring.
-fn opens(server: &Server, author: &Session, member: &Session) -> bool {
-    let row = server.row(ENV);
+pub(super) fn opens(server: &Server, name: &str, author: &Session, member: &Session) -> bool {
+    let row = server.row(name);
     let keyring = row.keyrings.last().expect("one");
     let expected = ExpectedKeyring {
         project: project().id,
@@ -216,7 +222,7 @@ async fn a_new_key_is_for_everybody_who_may_read_under_the_keys_that_the_list_na
     push(&server, &alice, &[entry(&bob, key, READ), entry(&carol, hers, WRITE), entry(&dave, other, READ)]);
     let client = machine(&server, &alice);
     client.environments(&project()).rotate(ENV).await.expect("rotated");
-    let opened = [&alice, &bob, &carol, &dave].map(|member| opens(&server, &alice, member));
+    let opened = [&alice, &bob, &carol, &dave].map(|member| opens(&server, ENV, &alice, member));
     assert_eq!(opened, [true, true, false, false]);
     assert_eq!(server.row(ENV).keyrings.last().map(|keyring| keyring.access_list), Some(2));
 }
@@ -227,7 +233,7 @@ async fn nothing_is_sealed_to_the_key_of_somebody_who_left() {
     let his = machine(&server, &bob);
     calls(&server, &bob, &alice);
     his.environments(&project()).rotate(ENV).await.expect("his key");
-    assert!(opens(&server, &bob, &bob));
+    assert!(opens(&server, ENV, &bob, &bob));
     // Bob is taken out, and the server does not say that a new key is due.
     push(&server, &alice, &[]);
     let hers = machine(&server, &alice);
@@ -239,7 +245,7 @@ async fn nothing_is_sealed_to_the_key_of_somebody_who_left() {
     assert_eq!(server.row(ENV).epoch, before);
     put(&hers, b"not for bob").await.expect("stored under a new key");
     assert_eq!(server.row(ENV).epoch, before + 1);
-    assert!(opens(&server, &alice, &alice) && !opens(&server, &alice, &bob));
+    assert!(opens(&server, ENV, &alice, &alice) && !opens(&server, ENV, &alice, &bob));
     assert_eq!(server.row(ENV).versions.last().map(|(info, _)| info.epoch), Some(before + 1));
 }
 
@@ -249,8 +255,8 @@ async fn a_sharer_s_list_counts_and_after_new_keys_once_the_owner_goes_on_from_i
     let carol = person(4);
     let hers = publish(&server, &carol);
     let shares = entry(&bob, key, READ | Actions::PROJECT_SHARE.bits());
-    push(&server, &alice, &[shares]);
-    push(&server, &bob, &[shares, entry(&carol, hers, READ)]);
+    push(&server, &alice, std::slice::from_ref(&shares));
+    push(&server, &bob, &[shares.clone(), entry(&carol, hers, READ)]);
     let access = machine(&server, &alice).projects().access(&project()).await.expect("checked");
     assert_eq!((access.number, access.actions_of(carol.account())), (3, vec!["project:read"]));
     // He gives no more than he holds.

@@ -21,6 +21,8 @@ use self::codec::Raw;
 use self::connector::Connector;
 use self::watch::Watch;
 use super::{Call, Failure, MESSAGE_LEN_MAX, Messages, Transport, status};
+use zeroize::Zeroizing;
+
 use crate::error::{Error, NetworkError, Result};
 
 /// How often an open connection is asked whether it is alive.
@@ -116,11 +118,16 @@ fn prepare(call: Call) -> Result<(Duration, PathAndQuery, Request<Bytes>), Failu
         request.metadata_mut().insert("veil-cap", header(&credentials.capability));
         request.metadata_mut().insert("veil-pop", header(&credentials.proof));
     }
+    if let Some(bearer) = call.bearer {
+        let mut value = header(&Zeroizing::new(format!("Bearer {}", *bearer)));
+        value.set_sensitive(true);
+        request.metadata_mut().insert("authorization", value);
+    }
     Ok((call.timeout, PathAndQuery::from_static(call.path), request))
 }
 
 fn header(text: &str) -> MetadataValue<Ascii> {
-    text.parse().expect("base64url is ASCII")
+    text.parse().expect("base64url and API keys are ASCII")
 }
 
 /// The deadline holds also for a server that does not look at it.

@@ -84,6 +84,7 @@ async fn outcome(transport: &Native) -> NetworkError {
         path: "/veilcloud.common.v1.ServerService/GetServerInfo",
         body: Bytes::new(),
         credentials: None,
+        bearer: None,
         timeout: Duration::from_secs(10),
     };
     match transport.unary(call).await {

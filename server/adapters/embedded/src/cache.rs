@@ -4,19 +4,25 @@
 //! there. The writer takes tickets and values away after each commit and before it answers. A ticket that survives was
 //! left after every such commit, so the reader's snapshot, which began later still, holds them all. This is true because
 //! one process owns the file and has one writer.
+//!
+//! A map may have a life besides: what is older is read again. It corrects nothing that is known; it bounds what a change
+//! that nobody spoke of (a row edited by hand, a verb that forgot to forget) could do.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use veilcloud_domain::store::StoreError;
 
 enum Slot<V> {
     /// Readers are reading; the ticket names the latest.
     Reading(u64),
-    Known(V),
+    /// Read at this time.
+    Known(V, Instant),
 }
 
 struct Slots<K, V> {
@@ -28,12 +34,18 @@ struct Slots<K, V> {
 pub(crate) struct Cache<K, V> {
     slots: Mutex<Slots<K, V>>,
     limit: usize,
+    life: Option<Duration>,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     /// An empty map of at most `limit` entries.
     pub fn new(limit: usize) -> Self {
-        Self { slots: Mutex::new(Slots { map: HashMap::new(), tickets: 0 }), limit }
+        Self { slots: Mutex::new(Slots { map: HashMap::new(), tickets: 0 }), limit, life: None }
+    }
+
+    /// The same, and each value is read again when it is this old.
+    pub fn living(self, life: Duration) -> Self {
+        Self { life: Some(life), ..self }
     }
 
     /// The value of a key: known, or read by `read`. Only what exists is kept.
@@ -41,9 +53,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     where
         F: Future<Output = Result<Option<V>, StoreError>>,
     {
+        // Before the reading: a value is as old as what was read.
+        let now = self.life.map(|_| Instant::now());
         let ticket = {
             let mut slots = self.lock();
-            if let Some(Slot::Known(value)) = slots.map.get(key) {
+            if let Some(Slot::Known(value, at)) = slots.map.get(key)
+                && self.is_young(*at, now)
+            {
                 return Ok(Some(value.clone()));
             }
             if slots.map.len() >= self.limit {
@@ -58,7 +74,10 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         let mut slots = self.lock();
         if matches!(slots.map.get(key), Some(Slot::Reading(t)) if *t == ticket) {
             match &found {
-                Ok(Some(value)) => slots.map.insert(key.clone(), Slot::Known(value.clone())),
+                Ok(Some(value)) => {
+                    let at = now.unwrap_or_else(Instant::now);
+                    slots.map.insert(key.clone(), Slot::Known(value.clone(), at))
+                }
                 _ => slots.map.remove(key),
             };
         }
@@ -73,6 +92,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     /// The writer changed rows that it did not count.
     pub fn forget_all(&self) {
         self.lock().map.clear();
+    }
+
+    fn is_young(&self, at: Instant, now: Option<Instant>) -> bool {
+        match (self.life, now) {
+            (Some(life), Some(now)) => now.saturating_duration_since(at) < life,
+            _ => true,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots<K, V>> {
@@ -102,6 +128,28 @@ mod tests {
         };
         assert_eq!(cache.get(&1, read).await.unwrap(), Some("old"));
         assert_eq!(cache.get(&1, async { Ok(Some("new")) }).await.unwrap(), Some("new"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_nobody_forgot_is_read_again_when_it_is_old() {
+        let life = Duration::from_secs(30);
+        let cache = Cache::new(8).living(life);
+        assert_eq!(cache.get(&1, async { Ok(Some("old")) }).await.unwrap(), Some("old"));
+        tokio::time::advance(life - Duration::from_millis(1)).await;
+        assert_eq!(cache.get(&1, async { panic!("not read again") }).await.unwrap(), Some("old"));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(cache.get(&1, async { Ok(Some("new")) }).await.unwrap(), Some("new"));
+        // A reading that took long is as old as its beginning.
+        let slow = async {
+            tokio::time::advance(life).await;
+            Ok(Some("slow"))
+        };
+        assert_eq!(cache.get(&2, slow).await.unwrap(), Some("slow"));
+        assert_eq!(cache.get(&2, async { Ok(Some("newer")) }).await.unwrap(), Some("newer"));
+        let lasting = Cache::new(8);
+        lasting.get(&1, async { Ok(Some("for ever")) }).await.unwrap();
+        tokio::time::advance(Duration::from_secs(1_000_000)).await;
+        assert_eq!(lasting.get(&1, async { panic!("not read again") }).await.unwrap(), Some("for ever"));
     }
 
     #[tokio::test]

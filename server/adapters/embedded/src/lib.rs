@@ -28,6 +28,8 @@
 //! fresh, and proofs older than the process must be refused by the gate.
 
 mod auth;
+#[cfg(test)]
+mod believed;
 mod cache;
 mod db;
 mod log;
@@ -52,6 +54,7 @@ use veilcloud_domain::{
     },
     auth::{
         api_keys::port::ApiKeyStore,
+        capabilities::port::CapabilityStore,
         port::{Attempts, Directory, Meter, Nullifiers, Replies},
     },
     clock::{Clock, SystemClock},
@@ -66,6 +69,7 @@ use self::{
     auth::{
         api_keys::SqliteApiKeys,
         attempts::MemoryAttempts,
+        capabilities::SqliteCapabilities,
         directory::{SqliteDirectory, Standings},
         meter::MemoryMeter,
         nullifiers::{MemoryNullifiers, NULLIFIERS_MAX_DEFAULT},
@@ -116,6 +120,7 @@ pub struct Embedded {
     lock: Arc<File>,
     directory: Arc<SqliteDirectory>,
     api_keys: Arc<SqliteApiKeys>,
+    capabilities: Arc<SqliteCapabilities>,
     attempts: Arc<MemoryAttempts>,
     meter: Arc<MemoryMeter>,
     nullifiers: Arc<MemoryNullifiers>,
@@ -164,6 +169,7 @@ impl Embedded {
         });
         Self {
             api_keys: Arc::new(SqliteApiKeys { db: db.clone(), standings: standings.clone() }),
+            capabilities: Arc::new(SqliteCapabilities { db: db.clone(), standings: standings.clone() }),
             directory: Arc::new(SqliteDirectory { db: db.clone(), standings, projects: caches.clone() }),
             attempts: Arc::default(),
             meter: Arc::default(),
@@ -192,6 +198,11 @@ impl Embedded {
     /// API keys.
     pub fn api_keys(&self) -> Arc<dyn ApiKeyStore> {
         self.api_keys.clone()
+    }
+
+    /// Capabilities issued for other keys.
+    pub fn capabilities(&self) -> Arc<dyn CapabilityStore> {
+        self.capabilities.clone()
     }
 
     /// Half-finished protocol runs.

@@ -178,3 +178,6 @@ fn waiting(conn: &Connection, after: Option<Trail>, limit: usize) -> Outcome<Vec
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

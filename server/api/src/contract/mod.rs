@@ -118,6 +118,37 @@ fn method_info(method: MethodDescriptor) -> Result<MethodInfo, ContractError> {
     })
 }
 
+/// The methods of a service that is not ours, whose request is one message: anyone may call them, and their fields have
+/// no rules.
+#[cfg(any(test, feature = "testkit"))]
+pub fn guests(pool: &prost_reflect::DescriptorPool) -> HashMap<String, MethodInfo> {
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let single = methods.filter(|method| !method.is_client_streaming());
+    let info = single.map(|method| MethodInfo {
+        path: format!("/{}/{}", method.parent_service().full_name(), method.name()),
+        name: method.full_name().to_owned(),
+        access: Access {
+            session: false,
+            permission: None,
+            keys: false,
+            cost: 1,
+            mutation: false,
+            fresh_login: false,
+            guarded: false,
+        },
+        shape: Shape::without_rules(&method.input()),
+        resource: None,
+        request_id: None,
+        email: None,
+        raw_body: None,
+        streams: method.is_server_streaming(),
+        input: method.input(),
+        output: method.output(),
+        descriptor: method,
+    });
+    info.map(|info| (info.path.clone(), info)).collect()
+}
+
 fn access(annotation: &pb::Access) -> Result<Access, String> {
     let session = match annotation.caller() {
         pb::Caller::Anyone => false,
@@ -157,8 +188,19 @@ pub fn raw_body(method: &MethodDescriptor) -> Option<String> {
 
 /// The HTTP header that carries a field.
 pub fn header_of(field: &FieldDescriptor) -> Option<String> {
-    option::<pb::Rules>(&field.options(), &RULES).map(|rules| rules.header).filter(|name| !name.is_empty())
+    HEADERS.get(field.full_name()).cloned()
 }
+
+/// The headers of all fields that have one, by full name. Every REST request asks for each of its fields, and an option is
+/// decoded anew whenever it is read.
+static HEADERS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let fields = POOL.all_messages().flat_map(|message| message.fields().collect::<Vec<_>>());
+    let header = |field: FieldDescriptor| {
+        let rules: pb::Rules = option(&field.options(), &RULES)?;
+        (!rules.header.is_empty()).then(|| (field.full_name().to_owned(), rules.header))
+    };
+    fields.filter_map(header).collect()
+});
 
 /// An option as its generated type; `None` when it is absent.
 pub fn option<T: prost::Message + Default>(

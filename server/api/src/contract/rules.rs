@@ -91,6 +91,17 @@ impl Shape {
         compile_at(message, 0)
     }
 
+    /// The fields of a message that is not ours: known, and of any value.
+    #[cfg(any(test, feature = "testkit"))]
+    pub fn without_rules(message: &MessageDescriptor) -> Self {
+        let fields = message.fields().map(|descriptor| Field {
+            descriptor,
+            rules: pb::Rules::default(),
+            nested: None,
+        });
+        Self { fields: fields.collect() }
+    }
+
     /// Every broken rule, at most [`VIOLATIONS_MAX`].
     pub fn check(&self, message: &DynamicMessage) -> Vec<Violation> {
         let mut found = Vec::new();

@@ -1,11 +1,13 @@
 //! API keys.
 
 use veilcloud_domain::auth::api_keys::{
-    NewApiKey, NewSecret,
-    model::{ApiKey, Scope},
+    NewApiKey, NewSecret, NewToken,
+    error::ApiKeyError,
+    model::{ApiKey, Scope, TokenHalf},
 };
 use veilcloud_proto::auth::v1 as pb;
 use veilsign::capability::Actions;
+use zeroize::Zeroizing;
 
 use super::{array, id, name, timestamp};
 use crate::status::Fault;
@@ -18,16 +20,16 @@ pub fn new_key(request: pb::CreateApiKeyRequest) -> Result<NewApiKey, Fault> {
         secret_hash: array("secret_hash", &request.secret_hash)?,
         scope: scope(request.scope.unwrap_or_default())?,
         lifetime_ms: ms(request.ttl_seconds),
-        public_key: public_key(&request.public_key)?,
+        token: token(request.key_record, request.server_share, request.trust)?,
     })
 }
 
 /// The next secret of a key.
-pub fn new_secret(request: &pb::RotateApiKeyRequest) -> Result<NewSecret, Fault> {
+pub fn new_secret(request: pb::RotateApiKeyRequest) -> Result<NewSecret, Fault> {
     Ok(NewSecret {
         generation: request.generation,
         secret_hash: array("secret_hash", &request.secret_hash)?,
-        public_key: public_key(&request.public_key)?,
+        token: token(request.key_record, request.server_share, request.trust)?,
         overlap_ms: ms(request.overlap_seconds),
         lifetime_ms: Some(request.ttl_seconds).filter(|seconds| *seconds > 0).map(ms),
     })
@@ -44,7 +46,7 @@ pub fn key(key: ApiKey) -> pb::ApiKey {
             env_names: key.scope.environments.iter().map(ToString::to_string).collect(),
             networks: key.scope.networks.iter().map(ToString::to_string).collect(),
         }),
-        public_key: key.public_key.map(Vec::from).unwrap_or_default(),
+        key_record: key.record.map(|record| record.bytes).unwrap_or_default(),
         created_at: timestamp(key.created_at_ms),
         expires_at: timestamp(key.expires_at_ms),
         generation: key.generation,
@@ -76,8 +78,20 @@ fn scope(scope: pb::ApiKeyScope) -> Result<Scope, Fault> {
     })
 }
 
-fn public_key(bytes: &[u8]) -> Result<Option<[u8; 32]>, Fault> {
-    if bytes.is_empty() { Ok(None) } else { array("public_key", bytes).map(Some) }
+/// What makes a key one that opens keyrings: all of it or nothing.
+fn token(record: Vec<u8>, share: Vec<u8>, trust: Vec<u8>) -> Result<Option<NewToken>, Fault> {
+    let share = Zeroizing::new(share);
+    match [&record, &*share, &trust].map(|part| part.is_empty()) {
+        [true, true, true] => Ok(None),
+        [false, false, false] => Ok(Some(NewToken { record, share, trust })),
+        _ => Err(ApiKeyError::Record { check: "incomplete" }.into()),
+    }
+}
+
+/// What a key is told about itself.
+pub fn own_key(api_key: ApiKey, generation: u32, half: Option<TokenHalf>) -> pb::GetOwnApiKeyResponse {
+    let (key_record, trust) = half.map(|half| (half.record.bytes, half.trust)).unwrap_or_default();
+    pb::GetOwnApiKeyResponse { api_key: Some(key(api_key)), generation, key_record, trust }
 }
 
 fn ms(seconds: u32) -> u64 {

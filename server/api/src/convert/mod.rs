@@ -4,6 +4,7 @@
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub mod capabilities;
 pub mod projects;
 pub mod storage;
 pub mod teams;

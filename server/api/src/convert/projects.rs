@@ -1,11 +1,13 @@
 //! Projects, environments, keyrings, shares.
 
 use veilcloud_domain::projects::{
-    NewEnvironment,
+    GivenKeyring, NewEnvironment,
     access::{Principal, SHAREABLE, Share},
     model::{Environment, Keyring, Project},
+    unlock::Unlocked,
 };
 use veilcloud_proto::projects::v1 as pb;
+use veilcore::id::ApiKeyId;
 use veilsign::capability::Actions;
 
 use super::{id, name, timestamp};
@@ -85,6 +87,34 @@ pub fn keyring(keyring: Option<pb::Keyring>) -> Result<Keyring, Fault> {
 pub fn keyring_out(keyring: Keyring) -> pb::Keyring {
     let Keyring { epoch, file, seal, access_list } = keyring;
     pb::Keyring { epoch, file, seal, access_list }
+}
+
+/// A keyring as it is given out.
+pub fn given_keyring(given: GivenKeyring) -> pb::GetKeyringResponse {
+    pb::GetKeyringResponse {
+        keyring: Some(keyring_out(given.keyring)),
+        author_id: given.seal.author.to_string(),
+        added: given.added,
+        epoch_seal: given.epoch_seal,
+        epoch_author_id: given.epoch_author.to_string(),
+    }
+}
+
+/// A keyring with the server's part of opening it.
+pub fn unlocked(unlocked: Unlocked) -> pb::UnlockKeyringResponse {
+    let given = given_keyring(unlocked.given);
+    pb::UnlockKeyringResponse {
+        keyring: given.keyring,
+        author_id: given.author_id,
+        epoch_seal: given.epoch_seal,
+        epoch_author_id: given.epoch_author_id,
+        partial: unlocked.partial.to_vec(),
+    }
+}
+
+/// The record of an API key that a list names.
+pub fn api_key_record((id, key_record): (ApiKeyId, Vec<u8>)) -> pb::ApiKeyRecord {
+    pb::ApiKeyRecord { api_key_id: id.to_string(), key_record }
 }
 
 /// A new environment.

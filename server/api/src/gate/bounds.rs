@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use prost_reflect::DynamicMessage;
+use tonic::Code;
 use veilcloud_proto::common::v1::ErrorReason;
 
 use super::{Call, Gate, address, caller, frame, room::Unread};
@@ -16,6 +17,8 @@ use crate::{
 
 /// Most digits of a `grpc-timeout` (gRPC over HTTP/2: TimeoutValue).
 const TIMEOUT_DIGITS_MAX: usize = 8;
+/// gRPC's name for no compression.
+const IDENTITY: &str = "identity";
 /// When to try again after there was no room for a body.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 
@@ -31,6 +34,7 @@ impl Gate {
             return Err(Fault::new(ErrorReason::MethodUnknown, "gRPC requests are POST"));
         }
         content_type(request.headers())?;
+        encoding(request.headers())?;
         if method.access.mutation && self.draining.is_draining() {
             let fault = Fault::new(ErrorReason::Draining, "the server is shutting down; try again");
             return Err(fault.retry_after(Duration::from_secs(1)));
@@ -94,6 +98,17 @@ fn content_type(headers: &HeaderMap) -> Result<(), Fault> {
     }
     let fault = Fault::new(ErrorReason::ContentTypeUnsupported, "gRPC messages are application/grpc");
     Err(fault.with("expected", "application/grpc"))
+}
+
+/// Messages are taken as they are: gRPC has a code for a compression that a server does not know, and a header that says
+/// which it does.
+fn encoding(headers: &HeaderMap) -> Result<(), Fault> {
+    if headers.get("grpc-encoding").is_none_or(|named| named == IDENTITY) {
+        return Ok(());
+    }
+    let known = [(HeaderName::from_static("grpc-accept-encoding"), HeaderValue::from_static(IDENTITY))];
+    let fault = Fault::new(ErrorReason::MessageMalformed, "compressed messages are not taken");
+    Err(fault.code(Code::Unimplemented).headers(known.into_iter().collect()))
 }
 
 /// The shorter of what the caller asks for (`grpc-timeout`) and what the server allows.

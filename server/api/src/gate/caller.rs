@@ -6,7 +6,7 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use veilcloud_domain::auth::error::AuthError;
-use veilsign::{api_key::API_KEY_PREFIX, proof::body_hash};
+use veilsign::{api_key::API_KEY_PREFIX, proof::body_hash, service_token::SERVICE_TOKEN_PREFIX};
 
 use super::{Call, Gate, RestOrigin};
 use crate::{contract::MethodInfo, status::Fault};
@@ -28,6 +28,9 @@ impl Gate {
         }
         let headers = &call.parts.headers;
         let caller = if let Some(key) = bearer(headers)? {
+            if !self.services.api_keys.knows(key) {
+                self.take_lookup(call.address).await?;
+            }
             self.services.api_keys.authenticate(key, call.address).await?
         } else {
             let capability = header(headers, CAPABILITY, || AuthError::Invalid)?;
@@ -64,6 +67,9 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     let value = single(headers, AUTHORIZATION, || AuthError::Invalid)?;
     let text = value.to_str().map_err(|_| AuthError::Invalid)?;
     let (scheme, key) = text.split_at_checked(BEARER.len()).ok_or(AuthError::Invalid)?;
+    if key.trim_start().starts_with(SERVICE_TOKEN_PREFIX) {
+        return Err(AuthError::ServiceToken);
+    }
     if scheme.eq_ignore_ascii_case(BEARER) && key.starts_with(API_KEY_PREFIX) {
         Ok(Some(key))
     } else {

@@ -1,5 +1,7 @@
 //! gRPC's length-prefixed messages: one to read from a request, several from an answer.
 
+use std::cmp::Ordering;
+
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
@@ -21,23 +23,28 @@ pub fn frame(message: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// The payload of a body that is exactly one uncompressed message.
+/// The payload of a body that is exactly one uncompressed message. None and several have gRPC's code for a call of
+/// another cardinality, and a compressed one, when no compression was named, the code that gRPC has for that.
 pub(super) fn single(body: &Bytes) -> Result<Bytes, Fault> {
+    if body.is_empty() {
+        return Err(malformed("the body holds no message").code(Code::Unimplemented));
+    }
     let Some((&[flag, a, b, c, d], payload)) = body.split_first_chunk::<HEADER_LEN>() else {
-        return Err(malformed("the body holds no message"));
+        return Err(malformed("the body ended inside a message"));
     };
     match flag {
         0 => {}
         1 => {
-            let fault = Fault::new(ErrorReason::MessageMalformed, "compressed messages are not taken");
-            return Err(fault.code(Code::Unimplemented));
+            let fault = malformed("the message is compressed, and the request names no compression");
+            return Err(fault.code(Code::Internal));
         }
         _ => return Err(malformed("the message's flag is unknown")),
     }
-    if u32::from_be_bytes([a, b, c, d]) as usize != payload.len() {
-        return Err(malformed("the body is not exactly one message"));
+    match payload.len().cmp(&(u32::from_be_bytes([a, b, c, d]) as usize)) {
+        Ordering::Equal => Ok(body.slice(HEADER_LEN..)),
+        Ordering::Less => Err(malformed("the body ended inside a message")),
+        Ordering::Greater => Err(malformed("the body holds more than one message").code(Code::Unimplemented)),
     }
-    Ok(body.slice(HEADER_LEN..))
 }
 
 /// A body larger than the message limit.
@@ -127,8 +134,17 @@ mod tests {
                 "{bad:?}"
             );
         }
-        let compressed = single(&Bytes::from_static(b"\x01\0\0\0\0")).unwrap_err();
-        assert_eq!(compressed.into_status().code(), Code::Unimplemented);
+        // gRPC's status codes, cardinality violation; its compression, flag without an encoding; a broken message.
+        for (bad, code) in [
+            (&b""[..], Code::Unimplemented),
+            (&two, Code::Unimplemented),
+            (b"\x01\0\0\0\0", Code::Internal),
+            (b"\0\0\0\0\x02a", Code::InvalidArgument),
+            (b"\0\0", Code::InvalidArgument),
+        ] {
+            let fault = single(&Bytes::copy_from_slice(bad)).unwrap_err();
+            assert_eq!(fault.into_status().code(), code, "{bad:?}");
+        }
     }
 
     #[tokio::test]

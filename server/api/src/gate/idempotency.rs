@@ -37,7 +37,7 @@ impl Gate {
         let Some(key) = request_key(call) else {
             return match only {
                 Some(OnlyRepeat(denied)) => Err(denied),
-                None => Ok(Self::serve(self.inner.clone(), call.request()).await),
+                None => Ok(self.behind.clone().serve(call.request()).await),
             };
         };
         // The canonical encoding: the same fields are the same content, whichever client or protocol wrote them.
@@ -75,10 +75,10 @@ impl Gate {
     }
 
     async fn answer_first(&self, key: RequestKey, request: Request<Body>) -> Result<Response<Body>, Fault> {
-        let (services, inner) = (self.services.clone(), self.inner.clone());
+        let (services, behind) = (self.services.clone(), self.behind.clone());
         let claim = Claimed { services, key: Some(key) };
         let task = async move {
-            let response = Self::serve(inner, request).await;
+            let response = behind.serve(request).await;
             claim.settle(response).await
         };
         tokio::spawn(task.in_current_span())
@@ -137,6 +137,7 @@ fn request_key(call: &Call) -> Option<RequestKey> {
     let request_id: ProjectId = call.text(call.method.request_id)?.parse().ok()?;
     Some(RequestKey {
         account: caller.account,
+        api_key: caller.api_key(),
         method: call.method.name.clone(),
         request_id: *request_id.as_bytes(),
     })

@@ -19,7 +19,7 @@ mod room;
 mod tier;
 pub mod trace;
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use http::{HeaderName, Request, Response, request::Parts};
 use prost_reflect::DynamicMessage;
 use tonic::Status;
 use tower::ServiceExt;
-use veilcloud_domain::{audit::Audit, auth::Caller, projects::ProjectAccess};
+use veilcloud_domain::{audit::Audit, auth::Caller, clock::Entropy, projects::ProjectAccess};
 use veilcloud_proto::common::v1::ErrorReason;
 
 use self::{allowance::Allowance, room::Room, trace::Trace};
@@ -37,11 +37,7 @@ pub use self::{
     caller::check_credentials,
     frame::{Frames, frame, too_large},
 };
-use crate::{
-    Draining, Services, Settings,
-    contract::{METHODS, MethodInfo},
-    status::Fault,
-};
+use crate::{Draining, Services, Settings, contract::MethodInfo, rest::Served, status::Fault};
 
 /// Header that marks an answer given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("veil-replayed");
@@ -61,8 +57,19 @@ pub struct Gate {
     services: Arc<Services>,
     settings: Arc<Settings>,
     draining: Draining,
-    inner: Router,
+    behind: Behind,
     room: Arc<Room>,
+}
+
+/// The services behind a gate.
+#[derive(Clone)]
+pub struct Behind {
+    /// Their methods by gRPC path.
+    pub methods: &'static HashMap<String, MethodInfo>,
+    /// The services.
+    pub routes: Router,
+    /// True when their errors have our reasons: one without was made by a library.
+    pub reasons: bool,
 }
 
 /// A request on its way through the gate.
@@ -80,9 +87,9 @@ struct Call {
 
 impl Gate {
     /// The gate before these gRPC services.
-    pub fn new(services: Arc<Services>, settings: Arc<Settings>, draining: Draining, inner: Router) -> Self {
+    pub fn new(services: Arc<Services>, settings: Arc<Settings>, draining: Draining, behind: Behind) -> Self {
         let room = Room::new(settings.body_bytes_in_flight);
-        Self { services, settings, draining, inner, room }
+        Self { services, settings, draining, behind, room }
     }
 
     /// Answers a gRPC request; errors are trailers-only answers.
@@ -109,6 +116,9 @@ impl Gate {
             let repeat = self.judge(&mut call).await?;
             self.spend(&call).await?;
             let mut response = self.answer(&mut call, repeat).await?;
+            if let Some(served) = response.extensions().get::<Served>().copied() {
+                self.take_length(&mut call, served.len).await?;
+            }
             if let Some(allowance) = &call.allowance {
                 allowance.write(response.headers_mut());
             }
@@ -119,7 +129,7 @@ impl Gate {
 
     /// The method that the request names, and how long its answer may take.
     fn named(&self, request: &Request<Body>) -> Result<(&'static MethodInfo, Duration), Fault> {
-        let method = METHODS
+        let method = (self.behind.methods)
             .get(request.uri().path())
             .ok_or_else(|| Fault::new(ErrorReason::MethodUnknown, "there is no such method"))?;
         Trace::of(request).name(&method.name);
@@ -138,22 +148,24 @@ impl Gate {
         Ok(call)
     }
 
-    /// Calls the service behind the gate.
-    async fn serve(inner: Router, call: Request<Body>) -> Response<Body> {
-        let response = match inner.oneshot(call).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        let status = Status::from_header_map(response.headers()).filter(|s| s.code() != tonic::Code::Ok);
-        match status.and_then(|status| Fault::from_library(&status)) {
-            Some(fault) => fault.into_status().into_http(),
-            None => response,
-        }
-    }
-
     /// Takes tokens for a call that has no method of ours: reflection.
     pub async fn take_anonymous(&self, address: IpAddr) -> Result<(), Fault> {
         self.take_by_address(address, 1, false).await.map(drop)
+    }
+
+    /// Whether a method of this gRPC path stands behind it.
+    pub fn knows(&self, path: &str) -> bool {
+        self.behind.methods.contains_key(path)
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
+    /// Where trace ids come from.
+    pub fn entropy(&self) -> Arc<dyn Entropy> {
+        self.services.entropy.clone()
     }
 
     /// The logs, for the paths that are no RPC's.
@@ -164,6 +176,21 @@ impl Gate {
     /// The address a request comes from.
     pub fn address_of(&self, request: &Request<Body>) -> IpAddr {
         address::of(request.headers(), request.extensions(), &self.settings.trusted_proxies)
+    }
+}
+
+impl Behind {
+    /// Calls the service that the request names.
+    async fn serve(self, call: Request<Body>) -> Response<Body> {
+        let response = match self.routes.oneshot(call).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = Status::from_header_map(response.headers()).filter(|s| s.code() != tonic::Code::Ok);
+        match status.filter(|_| self.reasons).and_then(|status| Fault::from_library(&status)) {
+            Some(fault) => fault.into_status().into_http(),
+            None => response,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Step 4, tier: rate tokens by account, all its sessions and API keys together, or by address for callers without one.
 //! Guessable secrets have stricter meters of their own, by address and by e-mail. What has no price (an upload's chunk, a
-//! piece of a log) has one too. Before this step, a refused request costs its address a token: see [`Gate::charge`].
+//! piece of a log) has one too. Before this step, a refused request costs its address a token: see [`Gate::charge`]; and a
+//! bearer that was not good here before costs one before it is looked up: see [`Gate::take_lookup`].
 //!
 //! While the meter's store is away, reading goes on; what changes something, and every guess at a secret, does not.
 
@@ -25,6 +26,11 @@ pub(super) const DAY: u32 = 86_400;
 const NETWORK_FACTOR: u32 = 8;
 /// As many times more guesses at one e-mail all addresses together have than one of them.
 const EMAIL_FACTOR: u32 = 10;
+
+/// As many bytes of a download cost a token more.
+const LENGTH_STEP: u64 = 16 << 20;
+/// Most tokens that the length of one download costs: half of the smallest tier's minute.
+const LENGTH_COST_MAX: u32 = 50;
 
 /// What a call is counted in, and what happens when it cannot be counted.
 struct Purse<'a> {
@@ -88,6 +94,32 @@ impl Gate {
         let key = format!("address:{}", address::meter_key(from));
         let windows = [Window { limit, seconds: MINUTE }];
         self.take(Purse { key: &key, class: "anonymous", windows: &windows, closed }, cost).await
+    }
+
+    /// Takes the tokens of a long answer, beyond those of its call: one for each full [`LENGTH_STEP`] bytes, and never more
+    /// than [`LENGTH_COST_MAX`], so that every tier can ask for the longest. Taken before the first byte is sent; that
+    /// the version was asked for is in the log by then.
+    pub(super) async fn take_length(&self, call: &mut Call, len: u64) -> Result<(), Fault> {
+        let cost = u32::try_from(len / LENGTH_STEP).map_or(LENGTH_COST_MAX, |cost| cost.min(LENGTH_COST_MAX));
+        if let (Some(caller), 1..) = (call.caller.clone(), cost) {
+            call.allowance = self.take_by_tier(&caller, cost, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a token for looking up a bearer that was not good here before, from its address and its network. Not a guarded
+    /// window: nobody guesses 256 bits, and a flood of them must not fill the room of those that bound logins.
+    pub(super) async fn take_lookup(&self, from: IpAddr) -> Result<(), Fault> {
+        let limit = self.settings.anonymous_per_minute_per_address;
+        let mut meters = vec![(format!("bearer:{}", address::meter_key(from)), limit)];
+        if let Some(network) = address::network_key(from) {
+            meters.push((format!("bearer:{network}"), limit.saturating_mul(NETWORK_FACTOR)));
+        }
+        for (key, limit) in meters {
+            let windows = [Window { limit, seconds: MINUTE }];
+            self.take(Purse { key: &key, class: "bearers", windows: &windows, closed: false }, 1).await?;
+        }
+        Ok(())
     }
 
     async fn take_guarded(&self, call: &Call) -> Result<(), Fault> {

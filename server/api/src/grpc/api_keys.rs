@@ -46,9 +46,19 @@ impl ApiKeyService for Api {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let key: ApiKeyId = id("api_key_id", &request.api_key_id)?;
-        let new = convert::new_secret(&request)?;
+        let new = convert::new_secret(request)?;
         let key = self.services.api_keys.rotate(&caller, key, new).await.map_err(Fault::from)?;
         Ok(Response::new(pb::RotateApiKeyResponse { api_key: Some(convert::key(key)) }))
+    }
+
+    async fn get_own_api_key(
+        &self,
+        request: Request<pb::GetOwnApiKeyRequest>,
+    ) -> Answer<pb::GetOwnApiKeyResponse> {
+        let caller = caller(&request)?;
+        let own = self.services.api_keys.own_key(&caller).await;
+        let (key, generation, half) = own.map_err(Fault::from)?;
+        Ok(Response::new(convert::own_key(key, generation, half)))
     }
 
     async fn revoke_api_key(

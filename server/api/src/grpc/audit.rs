@@ -10,10 +10,11 @@ use tonic::{Request, Response, Status, async_trait};
 use veilcloud_domain::{
     audit::{
         Audit, MayRead, Published,
-        model::{Line, Trail},
+        error::AuditError,
+        model::{Event, Line, Trail},
         verify,
     },
-    page::PageArgs,
+    page::{Page, PageArgs},
 };
 use veilcloud_proto::audit::v1::{self as pb, audit_service_server::AuditService};
 use veilcore::id::AccountId;
@@ -190,7 +191,7 @@ impl AuditService for Api {
 /// What the entry says, when it is one of ours and of this log.
 fn event_of(origin: &str, index: u64, entry: &[u8]) -> Option<pb::Event> {
     let line = Line::parse(Trail::of_origin(origin)?, entry).ok()?;
-    Some(convert::event(&veilcloud_domain::audit::model::Event { index, line }))
+    Some(convert::event(&Event { index, line }))
 }
 
 /// Size and checkpoint that are shown; nothing before the first.
@@ -234,6 +235,14 @@ enum Next {
 }
 
 impl Export {
+    /// The next events. The gate judged who asks for the first; whoever may not read the log any more gets no others.
+    async fn page(&self, after: Option<u64>, begins: bool) -> Result<Page<Event, u64>, AuditError> {
+        if !begins {
+            self.audit.check_still(&*self.reader).await?;
+        }
+        self.audit.events(&*self.reader, PageArgs { after, size: EXPORT_PAGE }).await
+    }
+
     async fn step(mut self) -> Option<(Result<Vec<u8>, Status>, Self)> {
         let after = match self.next {
             Next::First(first) => first.checked_sub(1),
@@ -241,8 +250,7 @@ impl Export {
             Next::Over => return None,
         };
         let begins = matches!(self.next, Next::First(_));
-        let args = PageArgs { after, size: EXPORT_PAGE };
-        let page = match self.audit.events(&*self.reader, args).await {
+        let page = match self.page(after, begins).await {
             Ok(page) => page,
             Err(error) => {
                 self.next = Next::Over;

@@ -6,7 +6,7 @@ use veilcloud_proto::projects::v1::{self as pb, environment_service_server::Envi
 
 use super::{Api, access, caller};
 use crate::{
-    convert::{name, projects as convert},
+    convert::{array, name, projects as convert},
     status::Fault,
 };
 
@@ -98,13 +98,24 @@ impl EnvironmentService for Api {
         let access = access(&request)?;
         let request = request.into_inner();
         let name = name(&request.name)?;
-        let given =
-            self.services.projects.keyring(&access, &name, request.epoch).await.map_err(Fault::from)?;
-        Ok(Response::new(pb::GetKeyringResponse {
-            keyring: Some(convert::keyring_out(given.keyring)),
-            author_id: given.seal.author.to_string(),
-            added: given.added,
-        }))
+        let projects = &self.services.projects;
+        let given = if request.whole {
+            projects.whole(&access, &name, request.epoch).await
+        } else {
+            projects.keyring(&access, &name, request.epoch).await
+        };
+        Ok(Response::new(convert::given_keyring(given.map_err(Fault::from)?)))
+    }
+
+    async fn unlock_keyring(
+        &self,
+        request: Request<pb::UnlockKeyringRequest>,
+    ) -> Answer<pb::UnlockKeyringResponse> {
+        let (caller, access) = (caller(&request)?, access(&request)?);
+        let request = request.into_inner();
+        let (name, nonce) = (name(&request.name)?, array("nonce", &request.nonce)?);
+        let unlocked = self.services.unlocking.unlock(&caller, &access, &name, request.epoch, &nonce).await;
+        Ok(Response::new(convert::unlocked(unlocked.map_err(Fault::from)?)))
     }
 
     async fn add_keyring(&self, request: Request<pb::AddKeyringRequest>) -> Answer<pb::AddKeyringResponse> {
@@ -112,7 +123,8 @@ impl EnvironmentService for Api {
         let request = request.into_inner();
         let (name, keyring) = (name(&request.name)?, convert::keyring(request.keyring)?);
         let principal = convert::principal(&request.account_id, &request.api_key_id)?;
-        let added = self.services.projects.add_keyring(&access, &name, principal, keyring).await;
+        let added =
+            self.services.projects.add_keyring(&access, &name, principal, keyring, request.replace).await;
         added.map_err(Fault::from)?;
         Ok(Response::new(pb::AddKeyringResponse {}))
     }

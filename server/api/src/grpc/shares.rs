@@ -70,12 +70,15 @@ impl ShareService for Api {
         let wanted = request.into_inner().number;
         let found = self.services.projects.access_list(&access, wanted).await;
         let (state, access_list) = found.map_err(Fault::from)?;
+        let records = self.services.projects.api_key_records(&access, &access_list).await;
+        let api_keys = records.map_err(Fault::from)?.into_iter().map(convert::api_key_record).collect();
         Ok(Response::new(pb::GetAccessListResponse {
             access_list,
             number: if wanted == 0 { state.number } else { wanted },
             newest_number: state.number,
             floor: state.floor,
             owner_id: state.owner.to_string(),
+            api_keys,
         }))
     }
 }

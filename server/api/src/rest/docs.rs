@@ -118,8 +118,11 @@ impl Rest {
         let (gate, address) = (self.gate.clone(), self.gate.address_of(request));
         Some(async move {
             gate.take_anonymous(address).await?;
-            let file = file.ok_or_else(not_here)?;
-            if reads { Ok(answer(file, had.as_ref())) } else { Err(other_method("GET, HEAD")) }
+            // Whatever is here or not: nothing below takes another method.
+            if !reads {
+                return Err(other_method("GET, HEAD"));
+            }
+            Ok(answer(file.ok_or_else(not_here)?, had.as_ref()))
         })
     }
 }

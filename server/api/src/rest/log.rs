@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, header};
-use veilcloud_domain::audit::model::Trail;
+use veilcloud_domain::{audit::model::Trail, auth::error::AuthError};
+use veilsign::service_token::SERVICE_TOKEN_PREFIX;
 
 use super::{Refusal, Rest, other_method};
 use crate::{
@@ -53,7 +54,10 @@ impl Asked {
         if !self.reads {
             return Err(other_method("GET, HEAD"));
         }
-        let (log, path) = match gate.audit().admit(&self.path, self.token.as_deref()) {
+        if self.token.as_deref().is_some_and(|token| token.starts_with(SERVICE_TOKEN_PREFIX)) {
+            return Err(gate.charge(self.address, AuthError::ServiceToken.into()).await.into());
+        }
+        let (log, path) = match gate.audit().admit(&self.path, self.token.as_deref()).await {
             Ok(admitted) => admitted,
             Err(error) => return Err(gate.charge(self.address, Fault::from(error)).await.into()),
         };

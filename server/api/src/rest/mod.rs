@@ -19,6 +19,8 @@ use http_body::Body as _;
 use tonic::Status;
 use veilcloud_proto::common::v1::ErrorReason;
 
+#[cfg(test)]
+pub use self::openapi::reasons_of;
 use self::route::{Hit, Match, Routes};
 pub use self::{
     openapi::openapi,
@@ -107,7 +109,8 @@ impl Rest {
             }
             Err(refusal) => {
                 self.gate.take_anonymous(self.gate.address_of(&request)).await?;
-                Err(refusal)
+                let of_grpc = request.method() == Method::POST && self.gate.knows(request.uri().path());
+                Err(if of_grpc { only_grpc() } else { refusal })
             }
         }
     }
@@ -133,6 +136,28 @@ impl Rest {
     }
 }
 
+/// The reasons that the document lists for what a request names.
+#[cfg(test)]
+pub fn listed(method: &Method, path: &str) -> Option<Vec<ErrorReason>> {
+    if path.starts_with(log::PREFIX) {
+        return Some(openapi::FILES.to_vec());
+    }
+    if path.starts_with("/docs") || path == "/openapi.json" {
+        return Some(openapi::OWN.to_vec());
+    }
+    match ROUTES.find(method, path) {
+        Ok(Match::Found(hit)) => Some(openapi::reasons_of(hit.route.method)),
+        _ => None,
+    }
+}
+
+/// The routes that take a JSON body: method and path with its variables.
+#[cfg(test)]
+pub fn json_routes() -> impl Iterator<Item = (&'static Method, &'static str)> {
+    let json = ROUTES.0.iter().filter(|route| matches!(route.body, route::BodyRule::Json));
+    json.map(|route| (&route.http, route.template.as_str()))
+}
+
 /// The route that a request names.
 fn found(request: &Request<Body>) -> Result<Hit<'static>, Refusal> {
     if request.uri().path_and_query().is_some_and(|p| p.as_str().len() > TARGET_LEN_MAX) {
@@ -148,6 +173,12 @@ fn found(request: &Request<Body>) -> Result<Hit<'static>, Refusal> {
 
 fn not_here() -> Refusal {
     Fault::new(ErrorReason::MethodUnknown, "there is nothing at this path").into()
+}
+
+/// gRPC's rule for what is sent to a method's path and is no gRPC.
+fn only_grpc() -> Refusal {
+    let fault = Fault::new(ErrorReason::ContentTypeUnsupported, "this path takes gRPC and gRPC-Web");
+    fault.with("expected", "application/grpc").into()
 }
 
 fn other_method(allow: &str) -> Refusal {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use veilcloud_domain::{
     audit::error::AuditError,
-    auth::{api_keys::error::ApiKeyError, error::AuthError},
+    auth::{api_keys::error::ApiKeyError, capabilities::error::CapabilitiesError, error::AuthError},
     name::NameInvalid,
-    projects::error::ProjectsError,
+    projects::{error::ProjectsError, unlock::UnlockError},
     storage::error::StorageError,
     store::StoreError,
     teams::error::TeamsError,
@@ -55,6 +55,7 @@ impl From<AuthError> for Fault {
             AuthError::Expired => Self::new(R::CredentialExpired, text),
             AuthError::Revoked => Self::new(R::CredentialRevoked, text),
             AuthError::Two => Self::new(R::CredentialInvalid, text),
+            AuthError::ServiceToken => Self::new(R::ServiceTokenSent, text),
             AuthError::Network => Self::new(R::PermissionDenied, text),
             AuthError::Proof => Self::new(R::ProofInvalid, text),
             AuthError::Stale { skew_ms, limit_ms } => {
@@ -97,8 +98,28 @@ impl From<ApiKeyError> for Fault {
             ApiKeyError::Rotated { generation } => {
                 Self::new(R::ApiKeyRotated, text).with("generation", generation)
             }
+            ApiKeyError::Record { check } => Self::new(R::KeyRecordInvalid, text).with("check", check),
+            ApiKeyError::NoKey => Self::new(R::ApiKeyNeeded, text),
+            ApiKeyError::OpensNothing => Self::new(R::ApiKeyOpensNothing, text),
             ApiKeyError::Scope { field, rule } => Self::field(field, "scope", rule),
             ApiKeyError::Store(error) => error.into(),
+            error => Self::internal(format!("an error without a reason: {error}")),
+        }
+    }
+}
+
+impl From<CapabilitiesError> for Fault {
+    fn from(error: CapabilitiesError) -> Self {
+        let text = error.to_string();
+        match error {
+            CapabilitiesError::Denied => Self::new(R::PermissionDenied, text),
+            CapabilitiesError::Limit { limit } => Self::new(R::CapabilityLimit, text).with("limit", limit),
+            CapabilitiesError::Unknown => Self::new(R::CapabilityUnknown, text),
+            CapabilitiesError::Holder => Self::new(R::HolderInvalid, text),
+            CapabilitiesError::Field { field, rule } => Self::field(field, "grant", rule),
+            CapabilitiesError::Auth(error) => error.into(),
+            CapabilitiesError::Projects(error) => error.into(),
+            CapabilitiesError::Store(error) => error.into(),
             error => Self::internal(format!("an error without a reason: {error}")),
         }
     }
@@ -135,8 +156,19 @@ impl From<ProjectsError> for Fault {
             ProjectsError::ShareUnknown => Self::new(R::ShareUnknown, text),
             ProjectsError::ShareLimit { limit } => Self::new(R::ShareLimit, text).with("limit", limit),
             ProjectsError::KeyringExists => Self::new(R::KeyringExists, text),
+            ProjectsError::KeyringNotAdded => Self::new(R::KeyringNotAdded, text),
             ProjectsError::Mask { field } => mask(&field),
             ProjectsError::Store(error) => error.into(),
+            error => Self::internal(format!("an error without a reason: {error}")),
+        }
+    }
+}
+
+impl From<UnlockError> for Fault {
+    fn from(error: UnlockError) -> Self {
+        match error {
+            UnlockError::Key(error) => error.into(),
+            UnlockError::Projects(error) => error.into(),
             error => Self::internal(format!("an error without a reason: {error}")),
         }
     }
@@ -202,6 +234,7 @@ impl From<StorageError> for Fault {
                 .with("quota_bytes", quota_bytes)
                 .with("used_bytes", used_bytes)
                 .quota(text),
+            StorageError::OwnersQuota => Self::new(R::QuotaExceeded, text.clone()).quota(text),
             StorageError::UploadNotFound => Self::new(R::UploadNotFound, text),
             StorageError::UploadLimit { limit } => Self::new(R::UploadLimit, text).with("limit", limit),
             StorageError::UploadIncomplete { missing_count, first_missing } => {

@@ -27,7 +27,7 @@ pub fn row(reason: ErrorReason) -> Row {
         R::MessageTooLarge => (Code::ResourceExhausted, 413, "The message is too large"),
         R::MessageMalformed => (Code::InvalidArgument, 400, "The message is malformed"),
         R::MethodUnknown => (Code::Unimplemented, 404, "There is no such method or path"),
-        R::ContentTypeUnsupported => (Code::InvalidArgument, 415, "The content type is not supported"),
+        R::ContentTypeUnsupported => (Code::Unimplemented, 415, "The content type is not supported"),
         R::RequestIdReused => (Code::AlreadyExists, 409, "The request id was used before"),
         R::PageTokenInvalid => (Code::InvalidArgument, 400, "The page token is not valid"),
         R::RateLimited => (Code::ResourceExhausted, 429, "Too many requests"),
@@ -108,6 +108,14 @@ pub fn row(reason: ErrorReason) -> Row {
         R::ApiKeyUnknown => (Code::NotFound, 404, "There is no such API key"),
         R::ApiKeyTaken => (Code::AlreadyExists, 409, "The key id is taken"),
         R::ApiKeyRotated => (Code::Aborted, 409, "The key was rotated in between"),
+        R::ServiceTokenSent => (Code::Unauthenticated, 401, "A whole service token was sent"),
+        R::ApiKeyNeeded => (Code::PermissionDenied, 403, "The call is for an API key"),
+        R::ApiKeyOpensNothing => (Code::FailedPrecondition, 409, "The API key opens no keyrings"),
+        R::KeyringNotAdded => (Code::NotFound, 404, "Nothing was wrapped for this API key"),
+        R::CapabilityLimit => (Code::ResourceExhausted, 409, "Too many issued capabilities"),
+        R::CapabilityUnknown => (Code::NotFound, 404, "There is no such issued capability"),
+        R::HolderInvalid => (Code::InvalidArgument, 400, "The holder key was not proved"),
+        R::KeyRecordInvalid => (Code::InvalidArgument, 400, "The key's record is not valid"),
     };
     Row { code, http, title }
 }

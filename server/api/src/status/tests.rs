@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use veilcloud_domain::{
     audit::error::AuditError,
-    auth::{api_keys::error::ApiKeyError, error::AuthError},
+    auth::{api_keys::error::ApiKeyError, capabilities::error::CapabilitiesError, error::AuthError},
     name::NameInvalid,
     projects::error::ProjectsError,
     storage::{
@@ -42,6 +42,7 @@ fn area_faults() -> Vec<Fault> {
         A::Revoked,
         A::Two,
         A::Network,
+        A::ServiceToken,
         A::Proof,
         A::Stale { skew_ms: 61_000, limit_ms: 60_000 },
         A::Replayed,
@@ -79,6 +80,7 @@ fn area_faults() -> Vec<Fault> {
         P::ShareUnknown,
         P::ShareLimit { limit: 1 },
         P::KeyringExists,
+        P::KeyringNotAdded,
         P::Mask { field: text() },
     ];
     let storage = [
@@ -96,6 +98,7 @@ fn area_faults() -> Vec<Fault> {
         S::Stanza { check: text() },
         S::TooLarge { limit_bytes: 1 },
         S::Quota { quota_bytes: 1, used_bytes: 1 },
+        S::OwnersQuota,
         S::UploadNotFound,
         S::UploadLimit { limit: 1 },
         S::UploadIncomplete { missing_count: 1, first_missing: 0 },
@@ -121,6 +124,9 @@ fn area_faults() -> Vec<Fault> {
         K::Limit { limit: 1 },
         K::Unknown,
         K::Rotated { generation: 2 },
+        K::Record { check: "share" },
+        K::NoKey,
+        K::OpensNothing,
         K::Scope { field: "scope.permissions", rule: "names at least one" },
     ];
     let audit = [
@@ -138,6 +144,7 @@ fn area_faults() -> Vec<Fault> {
     all.extend(storage.into_iter().map(Fault::from));
     all.extend(teams.into_iter().map(Fault::from));
     all.extend(keys.into_iter().map(Fault::from));
+    all.extend(capabilities().into_iter().map(Fault::from));
     all.extend(audit.into_iter().map(Fault::from));
     all.extend(stores().into_iter().map(|e| Fault::from(L::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(AuthError::Store(e))));
@@ -145,6 +152,21 @@ fn area_faults() -> Vec<Fault> {
     all.extend(stores().into_iter().map(|e| Fault::from(ProjectsError::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(StorageError::Store(e))));
     all.extend(stores().into_iter().map(|e| Fault::from(TeamsError::Store(e))));
+    all
+}
+
+fn capabilities() -> Vec<CapabilitiesError> {
+    use CapabilitiesError as C;
+    let mut all = vec![
+        C::Denied,
+        C::Limit { limit: 100 },
+        C::Unknown,
+        C::Holder,
+        C::Field { field: "ttl_seconds", rule: "is at least 1 and at most 90 days" },
+        C::Auth(AuthError::NotFresh),
+        C::Projects(ProjectsError::Denied),
+    ];
+    all.extend(stores().into_iter().map(C::Store));
     all
 }
 

@@ -32,8 +32,7 @@ fn create_request(key: &ApiKey, permissions: &[&str]) -> auth::CreateApiKeyReque
             ..Default::default()
         }),
         ttl_seconds: 3600,
-        public_key: Vec::new(),
-        request_id: String::new(),
+        ..Default::default()
     }
 }
 

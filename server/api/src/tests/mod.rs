@@ -2,8 +2,12 @@
 
 mod api_keys;
 mod blobs;
+mod capabilities;
 mod door;
 mod gate;
+mod limits;
+mod matrix;
+mod negative;
 mod pressure;
 mod reasons;
 mod repeats;
@@ -11,6 +15,7 @@ mod rest;
 mod shares;
 mod teams;
 mod tiers;
+mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -28,11 +33,17 @@ use veilcloud_domain::{
     clock::Clock,
     testkit::{Person, World},
 };
-use veilcloud_proto::{projects::v1 as projects, storage::v1 as storage};
+use veilcloud_proto::{common::v1::ErrorReason, projects::v1 as projects, storage::v1 as storage};
 
-use crate::{Draining, Health, PeerAddr, Services, Settings, gate::frame, router, status::DOMAIN};
-
-pub const PAGE_KEY: [u8; 32] = [9; 32];
+use crate::{
+    Draining, Health, PeerAddr, Services, Settings,
+    contract::METHODS,
+    gate::frame,
+    rest::{listed, reasons_of},
+    router,
+    status::{DOMAIN, word},
+    testkit::services,
+};
 
 /// The port over a world.
 pub struct Port {
@@ -66,6 +77,15 @@ pub fn reason(status: &Status) -> String {
     let info = details.error_info().expect("every error has a reason");
     assert_eq!(info.domain, DOMAIN);
     info.reason.clone()
+}
+
+/// Every refusal that any test here provokes is one that OpenAPI lists for its operation.
+fn is_listed(of: &str, reason: &str, listed: &[ErrorReason]) {
+    let known = listed.iter().any(|listed| word(*listed) == reason);
+    assert!(
+        known,
+        "{of} answers {reason}, which server/api/src/rest/openapi/outcome.rs does not list for it"
+    );
 }
 
 /// An answer over REST.
@@ -112,20 +132,7 @@ impl Port {
         meter: std::sync::Arc<dyn Meter>,
         nullifiers: std::sync::Arc<dyn Nullifiers>,
     ) -> Self {
-        let services = Services {
-            auth: world.auth.clone(),
-            api_keys: world.api_keys.clone(),
-            projects: world.projects.clone(),
-            teams: world.teams.clone(),
-            storage: world.storage.clone(),
-            audit: world.audit.clone(),
-            meter,
-            nullifiers,
-            replies: world.ports.replies.clone(),
-            clock: world.clock.clone(),
-            entropy: world.entropy.clone(),
-            page_key: PAGE_KEY,
-        };
+        let services = Services { meter, nullifiers, ..services(&world) };
         let draining = Draining::new();
         let (router, health) = router(services, settings, draining.clone());
         Self { world, router, health, draining }
@@ -170,7 +177,11 @@ impl Port {
             let mut whole = bytes.split_to(5 + len);
             messages.push(whole.split_off(5));
         }
-        Answer { headers: parts.headers, status: status.expect("a status"), messages }
+        let status = status.expect("a status");
+        if let Some(method) = METHODS.get(path).filter(|_| status.code() != Code::Ok) {
+            is_listed(path, &reason(&status), &reasons_of(method));
+        }
+        Answer { headers: parts.headers, status, messages }
     }
 
     pub fn credentials(&self, person: &Person, target: &str, body: &[u8]) -> HeaderMap {
@@ -203,7 +214,13 @@ impl Port {
         let (parts, body) = self.send(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         assert!(!head || body.is_empty(), "HEAD has no body");
-        Reply { status: parts.status, headers: parts.headers, body }
+        let reply = Reply { status: parts.status, headers: parts.headers, body };
+        let problem = reply.header("content-type") == "application/problem+json" && !head;
+        let plain = path.split('?').next().unwrap_or_default();
+        if let (true, Some(reasons)) = (problem, listed(&method.parse().unwrap(), plain)) {
+            is_listed(line, &reply.reason(), &reasons);
+        }
+        reply
     }
 
     /// A GET without headers.

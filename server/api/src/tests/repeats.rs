@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    api_keys::{drawn, register},
+    *,
+};
 
 const REQUEST_ID: &str = "7d1f2b0a-4f3e-4c2d-9b1a-0a1b2c3d4e5f";
 
@@ -80,6 +83,7 @@ async fn a_repeat_waits_for_the_first_answer() {
     let request = create("app");
     let request_id = REQUEST_ID.parse::<veilcore::id::ProjectId>().unwrap();
     let key = RequestKey {
+        api_key: None,
         account: ada.account,
         method: "veilcloud.projects.v1.ProjectService.CreateProject".to_owned(),
         request_id: *request_id.as_bytes(),
@@ -97,4 +101,28 @@ async fn a_repeat_waits_for_the_first_answer() {
     answered.unwrap();
     assert_eq!((answer.status.code(), &answer.messages[0][..]), (Code::Ok, &first[..]));
     assert!(answer.headers.contains_key("veil-replayed"));
+}
+
+#[tokio::test]
+async fn what_an_api_key_was_answered_is_given_to_no_other_key_and_to_no_session() {
+    let port = Port::new();
+    let ada = port.world.person("ada@example.org").await;
+    let keys = [drawn(1), drawn(2)];
+    for key in &keys {
+        register(&port, &ada, key, &["project:read", "project:write"]).await;
+    }
+    let first = port.by_key(&keys[0], CREATE_PROJECT, &create("app")).await;
+    assert_eq!(first.status.code(), Code::Ok);
+    let again = port.by_key(&keys[0], CREATE_PROJECT, &create("app")).await;
+    assert_eq!((&again.messages, again.headers.contains_key("veil-replayed")), (&first.messages, true));
+    // The same id and content by another key, and by the person, is a request of its own.
+    assert_eq!(port.by_key(&keys[1], CREATE_PROJECT, &create("app")).await.reason(), "PROJECT_NAME_TAKEN");
+    assert_eq!(port.call(&ada, CREATE_PROJECT, &create("app")).await.reason(), "PROJECT_NAME_TAKEN");
+    for name in ["second", "third"] {
+        let made = match name {
+            "second" => port.by_key(&keys[1], CREATE_PROJECT, &create(name)).await,
+            _ => port.call(&ada, CREATE_PROJECT, &create(name)).await,
+        };
+        assert_eq!((made.status.code(), made.headers.contains_key("veil-replayed")), (Code::Ok, false));
+    }
 }

@@ -1,6 +1,7 @@
 //! Sharing on the wire: codes, REST paths, and that a member sees a project as its owner does, and nobody else.
 
 use veilcloud_domain::{projects::model::Environment, testkit::EpochKey};
+use veilcloud_proto::audit::v1 as audit;
 use veilcore::id::TeamId;
 use veilsign::capability::Actions;
 
@@ -15,6 +16,7 @@ const ADD_KEYRING: &str = "/veilcloud.projects.v1.EnvironmentService/AddKeyring"
 const GET_KEYRING: &str = "/veilcloud.projects.v1.EnvironmentService/GetKeyring";
 const ROTATE: &str = "/veilcloud.projects.v1.EnvironmentService/RotateEnvironmentKey";
 const PUT_BLOB: &str = "/veilcloud.storage.v1.StorageService/PutBlob";
+const EXPORT: &str = "/veilcloud.audit.v1.AuditService/ExportEvents";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 const READ: Actions = Actions::PROJECT_READ;
@@ -198,7 +200,7 @@ async fn a_keyring_is_added_for_one_and_given_to_them() {
         account_id: place.bob.account.to_string(),
         api_key_id: String::new(),
         keyring: Some(place.keyring(1, 1, &place.bob)),
-        request_id: String::new(),
+        ..Default::default()
     };
     let by_bob = place.port.call(&place.bob, ADD_KEYRING, &add).await;
     assert_eq!(by_bob.reason(), "PERMISSION_DENIED");
@@ -212,14 +214,32 @@ async fn a_keyring_is_added_for_one_and_given_to_them() {
     added.message::<projects::AddKeyringResponse>();
     let again = place.port.call(&place.ada, ADD_KEYRING, &add).await;
     assert_eq!((again.status.code(), again.reason().as_str()), (Code::AlreadyExists, "KEYRING_EXISTS"));
-    let get =
-        projects::GetKeyringRequest { project_id: place.id.clone(), name: "production".to_owned(), epoch: 0 };
+    let get = projects::GetKeyringRequest {
+        project_id: place.id.clone(),
+        name: "production".to_owned(),
+        ..Default::default()
+    };
     let given =
         place.port.call(&place.bob, GET_KEYRING, &get).await.message::<projects::GetKeyringResponse>();
     assert_eq!((&given.keyring, given.added), (&add.keyring, true));
     assert_eq!(given.author_id, place.ada.account.to_string());
     let own = place.port.call(&place.ada, GET_KEYRING, &get).await.message::<projects::GetKeyringResponse>();
     assert!(!own.added && own.keyring != given.keyring);
+    // Bob sees whose word the epoch's key is, and gets that keyring too when he asks for it.
+    let epochs_own = own.keyring.as_ref().unwrap();
+    assert_eq!((&given.epoch_seal, &given.epoch_author_id), (&epochs_own.seal, &own.author_id));
+    let whole = format!("/v1/projects/{}/envs/production/keyring?whole=true", place.id);
+    let whole = place.port.get(&place.bob, &whole).await.json();
+    assert_eq!(whole["keyring"]["seal"], data_encoding::BASE64.encode(&epochs_own.seal), "{whole}");
+    assert!(!whole["added"].as_bool().unwrap_or_default(), "{whole}");
+    // One that was wrapped wrongly gives way to whoever says so.
+    let keyring = place.keyring(1, 1, &place.bob);
+    assert_ne!(Some(&keyring), add.keyring.as_ref());
+    let replace = projects::AddKeyringRequest { keyring: Some(keyring.clone()), replace: true, ..add };
+    place.port.call(&place.ada, ADD_KEYRING, &replace).await.message::<projects::AddKeyringResponse>();
+    let given =
+        place.port.call(&place.bob, GET_KEYRING, &get).await.message::<projects::GetKeyringResponse>();
+    assert_eq!(given.keyring, Some(keyring));
 }
 
 #[tokio::test]
@@ -290,4 +310,72 @@ async fn a_project_is_shared_with_so_many_teams() {
     let request = projects::ShareProjectRequest { team_id: team.to_string(), ..request };
     let more = place.port.call(&place.ada, SHARE, &request).await;
     assert_eq!((more.status.code(), more.reason().as_str()), (Code::ResourceExhausted, "SHARE_LIMIT"));
+}
+
+#[tokio::test]
+async fn how_full_an_account_is_its_owner_is_told_and_nobody_else() {
+    use veilcloud_domain::storage::model::{Digest, Precondition, Upload};
+    let all = Actions::PROJECT_READ | Actions::PROJECT_WRITE;
+    let place = Place::shared(&["project:read", "project:write"], all).await;
+    // An upload of ada's holds all the room there is.
+    let filling = Upload {
+        id: veilcore::id::UploadId::from_bytes([1; 16]),
+        account: place.ada.account,
+        project: place.environment.project,
+        environment: place.environment.id,
+        precondition: Precondition::First,
+        len: 64 << 20,
+        digest: Digest([1; 32]),
+        seal: Vec::new(),
+        expires_at_ms: 0,
+        received: Vec::new(),
+    };
+    place.port.world.ports.uploads.start(filling, 64).await.unwrap();
+    for (who, told) in [(&place.ada, 2), (&place.bob, 0)] {
+        let sealed = who.seal(&place.environment, &place.key, b"A=1\n");
+        let full = place.port.call(who, PUT_BLOB, &put_request(&place.id, &sealed)).await;
+        assert_eq!(full.reason(), "QUOTA_EXCEEDED");
+        let details = full.status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata.len(), told, "{details:?}");
+        let text = format!("{:?}", full.status);
+        assert_eq!(text.contains(&(64 << 20).to_string()), told > 0, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_ends_where_its_reader_is_removed() {
+    let place = Place::shared(&["project:read", "audit:read"], READ | Actions::AUDIT_READ).await;
+    let (world, project) = (&place.port.world, place.environment.project);
+    let owner = place.ada.caller(world).await;
+    let access = world.access(&owner, project).await;
+    for n in 0..500 {
+        world.projects.rename(&access, format!("app{n}").parse().unwrap()).await.unwrap();
+    }
+    let message = audit::ExportEventsRequest { project_id: place.id.clone(), ..Default::default() };
+    let message = message.encode_to_vec();
+    let ask = async || {
+        let mut request = Request::builder().method("POST").uri(EXPORT);
+        request.headers_mut().unwrap().extend(place.port.credentials(&place.bob, EXPORT, &message));
+        let request = request.header("content-type", "application/grpc");
+        place.port.send(request.body(Body::from(frame(&message))).unwrap()).await.into_body()
+    };
+    let rest = async |mut body: Body| {
+        let (mut len, mut trailers) = (0, HeaderMap::new());
+        while let Some(frame) = body.frame().await {
+            match frame.unwrap().into_data() {
+                Ok(data) => len += data.len(),
+                Err(frame) => trailers = frame.into_trailers().unwrap(),
+            }
+        }
+        (len, Status::from_header_map(&trailers).unwrap())
+    };
+    let (whole, status) = rest(ask().await).await;
+    assert_eq!(status.code(), Code::Ok);
+    // The first part is on its way when bob is taken out of the team.
+    let mut body = ask().await;
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+    world.leave(&place.ada, place.team, place.bob.account).await;
+    let (more, status) = rest(body).await;
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "PERMISSION_DENIED"));
+    assert!(first + more < whole, "{first} and {more} of {whole}");
 }

@@ -59,7 +59,8 @@ async fn teams_go_both_ways_on_rest() {
     assert_eq!((&team["ownerId"], &team["memberCount"]), (&ada.account.to_string().into(), &1.into()));
     let place = format!("/v1/teams/{}", team["teamId"].as_str().unwrap());
 
-    let found = port.get(&ada, "/v1/users?email=bob%40example.org").await.json();
+    let find = br#"{"email": "bob@example.org"}"#;
+    let found = port.rest(Some(&ada), "POST /v1/users/find", &[JSON], find).await.json();
     assert_eq!(found["accountId"], bob.account.to_string());
     let add = format!(r#"{{"accountId": {}}}"#, found["accountId"]);
     let added = port.rest(Some(&ada), &format!("POST {place}/members"), &[JSON], add.as_bytes()).await;

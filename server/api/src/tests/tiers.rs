@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use veilcloud_domain::{
+    audit::model::{Kind, Line, Trail},
     auth::{
         model::Tier,
         port::{Taken, Window},
     },
+    storage::model::{Digest, Precondition, Version},
     store::StoreError,
 };
 use veilcloud_proto::{auth::v1 as auth, common::v1 as common};
@@ -47,6 +49,19 @@ impl Port {
             }
             None => false,
         }
+    }
+
+    /// How many of these requests were refused for something else before one was refused for its rate.
+    async fn limited_after_refusals(&self, most: u32, mut request: impl FnMut(u32) -> Request<Body>) -> u32 {
+        for n in 0..most {
+            let (parts, body) = self.send(request(n)).await.into_parts();
+            body.collect().await.unwrap();
+            let status = Status::from_header_map(&parts.headers).expect("it is refused");
+            if reason(&status) == "RATE_LIMITED" {
+                return n;
+            }
+        }
+        most
     }
 
     async fn limited_after(&self, most: u32, mut request: impl FnMut(u32) -> Request<Body>) -> u32 {
@@ -312,4 +327,123 @@ fn no_stream_of_requests_is_counted_as_one_call() {
     for method in crate::contract::METHODS.values() {
         assert!(!method.descriptor.is_client_streaming(), "{}", method.name);
     }
+}
+
+#[tokio::test]
+async fn a_guessed_bearer_is_paid_for_before_it_is_looked_up_and_a_known_one_is_not() {
+    let port = few();
+    let ada = port.world.person("ada@example.org").await;
+    let (key, fresh) = (drawn(1), drawn(2));
+    for key in [&key, &fresh] {
+        register(&port, &ada, key, &["project:read"]).await;
+    }
+    let ask = |key: &veilsign::api_key::ApiKey, peer: &str| {
+        let mut request = Request::builder().method("POST").uri(LIST_PROJECTS);
+        request.headers_mut().unwrap().extend(bearer(key));
+        let request = request.header("content-type", "application/grpc");
+        let mut request = request.body(Body::from(frame(&list().encode_to_vec()))).unwrap();
+        request.extensions_mut().insert(PeerAddr(format!("{peer}:1").parse().unwrap()));
+        request
+    };
+    let told = async |request: Request<Body>| {
+        let (parts, body) = port.send(request).await.into_parts();
+        body.collect().await.unwrap();
+        let status = Status::from_header_map(&parts.headers).filter(|status| status.code() != Code::Ok);
+        status.map(|status| reason(&status))
+    };
+    let (mine, other) = ("198.51.100.1", "198.51.100.2");
+    assert_eq!(told(ask(&key, mine)).await, None);
+    // Two of three tokens are left: for an id that is not there, and for a wrong secret of one that is.
+    let wrong = veilsign::api_key::ApiKey::from_secret(key.id(), veilcore::secret::Secret::new([9; 32]));
+    assert_eq!(told(ask(&drawn(7), mine)).await.as_deref(), Some("CREDENTIAL_INVALID"));
+    assert_eq!(told(ask(&wrong, mine)).await.as_deref(), Some("CREDENTIAL_INVALID"));
+    // From now on nothing is looked up for guesses from here; what would fail it waits for the next who looks.
+    port.world.store.fail_next("key_standing");
+    for guess in [&drawn(8), &wrong, &fresh] {
+        assert_eq!(told(ask(guess, mine)).await.as_deref(), Some("RATE_LIMITED"));
+    }
+    assert_eq!(told(ask(&drawn(8), other)).await.as_deref(), Some("STORE_UNAVAILABLE"));
+    // Who was good here goes on, and another address pays for itself.
+    assert_eq!(told(ask(&key, mine)).await, None);
+    assert_eq!(told(ask(&fresh, other)).await, None);
+    // Known is only what is good: a revoked key pays like a guess from its next use on.
+    let caller = ada.caller(&port.world).await;
+    port.world.api_keys.revoke(&caller, key.id()).await.unwrap();
+    assert_eq!(told(ask(&key, other)).await.as_deref(), Some("CREDENTIAL_REVOKED"));
+    assert!(!port.world.api_keys.knows(&key.to_text()) && port.world.api_keys.knows(&fresh.to_text()));
+    port.world.clock.advance(60_000);
+    assert_eq!(told(ask(&fresh, mine)).await, None);
+}
+
+#[tokio::test]
+async fn guesses_of_bearers_from_one_ipv6_customer_share_a_window() {
+    let port = few();
+    let passed = port
+        .limited_after_refusals(100, |n| {
+            let mut request = Request::builder().method("POST").uri(LIST_PROJECTS);
+            request.headers_mut().unwrap().extend(bearer(&drawn(3)));
+            let request = request.header("content-type", "application/grpc");
+            let mut request = request.body(Body::from(frame(&list().encode_to_vec()))).unwrap();
+            let peer = format!("[2001:db8:0:{n:x}::1]:1");
+            request.extensions_mut().insert(PeerAddr(peer.parse().unwrap()));
+            request
+        })
+        .await;
+    assert_eq!(passed, 24);
+}
+
+/// A version of this many bytes in a project of this person's; nobody opens it.
+async fn long_version(port: &Port, person: &Person, len: usize) -> String {
+    let access = port.world.project(&person.caller(&port.world).await, "long").await;
+    let (environment, _) = port.world.environment(person, &access, "production").await;
+    let bytes = Bytes::from(vec![7; len]);
+    let digest = Digest(veilcore::hash::sha256(&bytes));
+    port.world.ports.blobs.put(digest, bytes).await.unwrap();
+    let version = Version {
+        environment: environment.id,
+        number: 1,
+        digest,
+        len: len as u64,
+        seal: vec![5; 258],
+        epoch: 1,
+        author: person.account,
+        created_at_ms: 1,
+        deleted: false,
+        log_index: None,
+    };
+    let line = Line {
+        trail: Trail::Project(access.project()),
+        kind: Kind::BlobPut,
+        actor: person.account,
+        at_ms: 1,
+        environment: Some(environment.id),
+        version: 1,
+        digest: Some(digest.0),
+        key: None,
+        by_number: false,
+    };
+    let committed = port.world.ports.shelf.commit(version, Precondition::First, line).await;
+    committed.unwrap().unwrap();
+    access.project().to_string()
+}
+
+#[tokio::test]
+async fn a_long_download_costs_more_than_a_short_one() {
+    let port = Port::new();
+    let ada = port.world.person("ada@example.org").await;
+    let id = long_version(&port, &ada, 40 << 20).await;
+    let path = format!("/v1/storage/{id}/production");
+    let left = |reply: &Reply| reply.header("ratelimit-remaining").parse::<u32>().unwrap();
+    let stat = port.rest(Some(&ada), &format!("HEAD {path}"), &[], b"").await;
+    let whole = port.get(&ada, &path).await;
+    assert_eq!((whole.status, whole.body.len()), (StatusCode::OK, 40 << 20));
+    let base = left(&stat) - left(&whole);
+    let part = port.rest(Some(&ada), &format!("GET {path}"), &[("range", "bytes=0-99")], b"").await;
+    assert_eq!((part.status, part.body.len()), (StatusCode::PARTIAL_CONTENT, 100));
+    let short = left(&whole) - left(&part);
+    assert_eq!(base, short + 2, "two full steps of 16 MiB");
+    // Nothing is sent to whoever cannot pay for it; a part goes on being cheap.
+    while left(&port.rest(Some(&ada), &format!("HEAD {path}"), &[], b"").await) > short + 1 {}
+    let refused = port.get(&ada, &path).await;
+    assert_eq!((refused.status, refused.reason().as_str()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
 }

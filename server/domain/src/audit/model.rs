@@ -200,6 +200,8 @@ kinds! {
     AccessList = 82 "access.list",
     /// An environment's key was wrapped to one more principal.
     KeyringAdd = 83 "key.add",
+    /// The server helped a service token to open an environment's key.
+    KeyUnlock = 84 "key.unlock",
     /// An API key was created.
     ApiKeyCreate = 90 "access.key_create",
     /// An API key has a new secret.

@@ -11,6 +11,7 @@ use super::{
     log::Log,
     model::{Event, Trail},
     reader::{LogReader, Proof, Published},
+    readers::{Reader, Readers},
     signer::LogKeys,
     token::{LogTokenKey, TTL_S_DEFAULT, TTL_S_MAX},
 };
@@ -38,12 +39,18 @@ pub struct LogDescription {
 pub trait MayRead: Send + Sync {
     /// The log, if the right reaches it.
     fn log(&self) -> Result<Trail, AuditError>;
+    /// Who it is, to be asked again later.
+    fn reader(&self) -> Reader;
 }
 
 impl MayRead for ProjectAccess {
     fn log(&self) -> Result<Trail, AuditError> {
         self.check_whole(Actions::AUDIT_READ)?;
         Ok(Trail::Project(self.project()))
+    }
+
+    fn reader(&self) -> Reader {
+        self.caller().reader()
     }
 }
 
@@ -55,6 +62,10 @@ impl MayRead for Caller {
             false => Err(ProjectsError::Denied.into()),
         }
     }
+
+    fn reader(&self) -> Reader {
+        Reader { account: self.account, credential: self.credential() }
+    }
 }
 
 /// The logs' readers.
@@ -64,6 +75,7 @@ pub struct Audit {
     directory: Arc<dyn Directory>,
     keys: Arc<LogKeys>,
     tokens: LogTokenKey,
+    readers: Readers,
     clock: Arc<dyn Clock>,
     /// Witness, group and quorum lines of the policy.
     witness_policy: String,
@@ -71,16 +83,18 @@ pub struct Audit {
 
 impl Audit {
     /// The service on its ports. `witness_policy` holds the lines of a tlog-policy after its log lines.
+    #[expect(clippy::too_many_arguments, reason = "one argument for each thing it stands on")]
     pub fn new(
         reader: Arc<LogReader>,
         log: Arc<Log>,
         directory: Arc<dyn Directory>,
         keys: Arc<LogKeys>,
         tokens: LogTokenKey,
+        readers: Readers,
         clock: Arc<dyn Clock>,
         witness_policy: String,
     ) -> Self {
-        Self { reader, log, directory, keys, tokens, clock, witness_policy }
+        Self { reader, log, directory, keys, tokens, readers, clock, witness_policy }
     }
 
     /// A log's events, oldest first; the page key is the index of the last one given.
@@ -90,6 +104,15 @@ impl Audit {
         page: PageArgs<u64>,
     ) -> Result<Page<Event, u64>, AuditError> {
         Ok(self.reader.events(reader.log()?, page).await?)
+    }
+
+    /// Whether somebody who was let into a log earlier still may read it: asked again before each further part of an
+    /// answer that takes long.
+    pub async fn check_still(&self, reader: &dyn MayRead) -> Result<(), AuditError> {
+        match self.readers.may(reader.log()?, reader.reader()).await? {
+            true => Ok(()),
+            false => Err(ProjectsError::Denied.into()),
+        }
     }
 
     /// Proves one event of a log, and that the tree of `seen` leaves is the beginning.
@@ -150,22 +173,32 @@ impl Audit {
         Ok((account.bundle, proof))
     }
 
-    /// A bearer token for the project's log, its path and its end. 0 seconds mean an hour.
+    /// A bearer token for the project's log, its path and its end. 0 seconds mean an hour. It ends earlier with the right
+    /// of its maker, and with the credential that it was made with.
     pub fn token(&self, access: &ProjectAccess, ttl_s: u32) -> Result<(String, String, u64), AuditError> {
         let log = access.log()?;
         let ttl_s = if ttl_s == 0 { TTL_S_DEFAULT } else { ttl_s.min(TTL_S_MAX) };
         let expires_at_ms = self.clock.now_ms().saturating_add(u64::from(ttl_s) * 1000);
+        let expires_at_ms = access.caller().ends_at_ms().map_or(expires_at_ms, |end| end.min(expires_at_ms));
         let path = format!("/log/{}/", self.keys.origin(log));
-        Ok((self.tokens.issue(log, expires_at_ms), path, expires_at_ms))
+        Ok((self.tokens.issue(log, access.reader(), expires_at_ms), path, expires_at_ms))
     }
 
     /// The log and the file that a path below `/log/` names, for whoever shows a token of that log; the directory needs
-    /// none. Judged before anything is looked up: a log that is not there is refused like one that is.
-    pub fn admit<'a>(&self, path: &'a str, token: Option<&str>) -> Result<(Trail, &'a str), AuditError> {
+    /// none. The token is judged before anything is looked up, so that a log that is not there is refused like one that
+    /// is; then its maker is, as if they asked now.
+    pub async fn admit<'a>(
+        &self,
+        path: &'a str,
+        token: Option<&str>,
+    ) -> Result<(Trail, &'a str), AuditError> {
         let (log, file) = self.locate(path).ok_or(AuditError::File)?;
-        let admitted = log == Trail::Directory
-            || token.is_some_and(|token| self.tokens.admits(token, log, self.clock.now_ms()));
-        if admitted { Ok((log, file)) } else { Err(AuditError::Token) }
+        if log == Trail::Directory {
+            return Ok((log, file));
+        }
+        let maker = token.and_then(|token| self.tokens.open(token, log, self.clock.now_ms()));
+        let maker = maker.ok_or(AuditError::Token)?;
+        if self.readers.may(log, maker).await? { Ok((log, file)) } else { Err(AuditError::Token) }
     }
 
     /// A file of a log that the caller was admitted to.

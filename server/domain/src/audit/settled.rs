@@ -6,6 +6,7 @@
 //! the same again finds it done.
 
 mod api_keys;
+mod capabilities;
 mod teams;
 #[cfg(test)]
 mod tests;
@@ -250,11 +251,11 @@ impl Catalog for Settled<dyn Catalog> {
         self.port.environments(project, page).await
     }
 
-    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<bool, StoreError> {
+    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<Written, StoreError> {
         let trails = one(&line);
         self.log.check()?;
         let deleted = self.port.delete_environment(id, line).await?;
-        self.settle(deleted, trails).await?;
+        self.settle(deleted == Written::Done, trails).await?;
         Ok(deleted)
     }
 }
@@ -331,8 +332,9 @@ impl Keyrings for Settled<dyn Keyrings> {
         environment: EnvironmentId,
         epoch: u32,
         principal: Principal,
+        key: Option<[u8; 32]>,
     ) -> Result<Option<Keyring>, StoreError> {
-        self.port.part(environment, epoch, principal).await
+        self.port.part(environment, epoch, principal, key).await
     }
 
     async fn add_part(

@@ -9,7 +9,7 @@ use veilsign::{
     nullifier::Nullifier,
 };
 
-use super::{api_keys::model::Scope, model::Tier};
+use super::{api_keys::model::ApiKey, model::Tier};
 
 /// How long after a login the session may change the password or delete the account, in milliseconds.
 pub const FRESH_LOGIN_MS: u64 = 5 * 60 * 1000;
@@ -41,7 +41,10 @@ pub(super) struct SessionAuthority {
 }
 
 pub(super) struct KeyAuthority {
-    id: ApiKeyId,
+    pub id: ApiKeyId,
+    /// The generation whose secret was shown, and the digest of its record.
+    generation: u32,
+    record: Option<[u8; 32]>,
     actions: Actions,
     places: Vec<Resource>,
 }
@@ -57,8 +60,14 @@ pub struct Spend {
 
 impl Caller {
     /// The caller of a request with an API key.
-    pub(super) fn by_key(account: AccountId, tier: Tier, id: ApiKeyId, scope: &Scope) -> Self {
-        let key = KeyAuthority { id, actions: scope.actions, places: scope.places() };
+    pub(super) fn by_key(account: AccountId, tier: Tier, key: &ApiKey, generation: u32) -> Self {
+        let record = if generation == key.generation {
+            key.record.as_ref().map(|record| record.digest)
+        } else {
+            key.overlap.and_then(|overlap| overlap.record)
+        };
+        let (id, scope) = (key.id, &key.scope);
+        let key = KeyAuthority { id, generation, record, actions: scope.actions, places: scope.places() };
         Self { account, tier, authority: Authority::Key(Arc::new(key)) }
     }
 
@@ -75,6 +84,22 @@ impl Caller {
         match &self.authority {
             Authority::Session(_) => None,
             Authority::Key(key) => Some(key.id),
+        }
+    }
+
+    /// The API key and the generation whose secret was shown, if it is one.
+    pub fn key_generation(&self) -> Option<(ApiKeyId, u32)> {
+        match &self.authority {
+            Authority::Session(_) => None,
+            Authority::Key(key) => Some((key.id, key.generation)),
+        }
+    }
+
+    /// Digest of the record of the secret that was shown, if it is an API key that opens keyrings.
+    pub(crate) fn key_record(&self) -> Option<[u8; 32]> {
+        match &self.authority {
+            Authority::Session(_) => None,
+            Authority::Key(key) => key.record,
         }
     }
 

@@ -21,6 +21,9 @@ pub enum AuthError {
     /// Two credentials came along.
     #[error("a request has a session's capability and proof, or an API key, not both")]
     Two,
+    /// A whole service token came along, with the share that never leaves its holder.
+    #[error("a whole service token was sent: send the API key inside it, and rotate the token")]
+    ServiceToken,
     /// The API key is not for this address.
     #[error("this API key is not for the address it was used from")]
     Network,

@@ -4,7 +4,10 @@ mod account;
 pub mod api_keys;
 mod authenticate;
 mod caller;
+pub mod capabilities;
+mod credential;
 pub mod error;
+pub mod issuers;
 mod login;
 mod logout;
 pub mod model;
@@ -22,6 +25,7 @@ mod tests;
 mod verified;
 
 pub use caller::{Caller, FRESH_LOGIN_MS, Spend};
+pub use credential::{CREDENTIAL_LEN, Credential, Credentials};
 pub use login::{LoginProof, Opened};
 pub use recover::{RecoveryOffer, RecoveryProof};
 pub use register::Registration;

@@ -1,7 +1,7 @@
 //! What accounts and sessions need from outside.
 
 use async_trait::async_trait;
-use veilcore::id::{AccountId, AttemptId, SessionId};
+use veilcore::id::{AccountId, ApiKeyId, AttemptId, SessionId};
 use veilsign::nullifier::Nullifier;
 
 use super::model::{Account, Attempt, Deletion, Email, Ending, NewCredentials, Rotation, Session, Standing};
@@ -25,7 +25,9 @@ pub trait Directory: Send + Sync {
         display_name: String,
         line: Line,
     ) -> Result<bool, StoreError>;
-    /// Replaces the credentials and ends the sessions named, in one transaction. `false`, and nothing changes, when there
+    /// Replaces the credentials and ends the sessions named, in one transaction. A recovery revokes the account's API keys,
+    /// too, each with a line ([`crate::auth::api_keys::model::line_about`]) at the time of the first line: whoever takes
+    /// an account back does not know who made them. `false`, and nothing changes, when there
     /// is no such account, when its record does not hash to `record_hash` (SHA-256) any more, or when the session that
     /// `ending` spares is not live: whoever proved something against the old record came too late. A directory's line
     /// among the lines becomes the account's newest.
@@ -137,11 +139,13 @@ pub trait Nullifiers: Send + Sync {
     async fn spend(&self, nullifier: Nullifier, expires_at_ms: u64, now_ms: u64) -> Result<bool, StoreError>;
 }
 
-/// Names a request that may be repeated: who, which method, which `request_id`.
+/// Names a request that may be repeated: who, by which API key if by one, which method, which `request_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     /// Account of the caller.
     pub account: AccountId,
+    /// The API key that asked; `None` for a session. Keys of one account get nothing of each other's answers.
+    pub api_key: Option<ApiKeyId>,
     /// Full method name.
     pub method: String,
     /// The caller's `request_id`.

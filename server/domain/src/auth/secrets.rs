@@ -1,6 +1,6 @@
-//! The server's long-lived secrets: OPAQUE keys, the issuer's signing key, the seed of answers to unknown addresses.
-//! The composition root keeps them in one file. Lost, every password is wrong; leaked together with the directory,
-//! passwords can be guessed offline and capabilities forged.
+//! The server's long-lived secrets: OPAQUE keys, the seed of answers to unknown addresses. The composition root keeps
+//! them in one file. Lost, every password is wrong; leaked together with the directory, passwords can be guessed offline.
+//! The keys that sign capabilities are none of them: they come and go (`issuers`).
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -12,7 +12,6 @@ use veilcore::{
     tag,
 };
 use veilsign::{
-    capability::{IssuerKey, IssuerKeys},
     key::SigningKey,
     login::{SERVER_KEYS_LEN, ServerKeys},
 };
@@ -22,14 +21,13 @@ use zeroize::Zeroizing;
 use super::model::Email;
 use crate::clock::{Entropy, Rng};
 
-const VERSION: u8 = 1;
-/// Length of the secrets' canonical encoding: version, OPAQUE keys, issuer seed, fake seed.
-pub const SECRETS_LEN: usize = 1 + SERVER_KEYS_LEN + 32 + 32;
+const VERSION: u8 = 2;
+/// Length of the secrets' canonical encoding: version, OPAQUE keys, fake seed.
+pub const SECRETS_LEN: usize = 1 + SERVER_KEYS_LEN + 32;
 
 /// The secrets. No Debug, no Serialize; wiped on drop.
 pub struct Secrets {
     pub(super) opaque: ServerKeys,
-    pub(super) issuer: SigningKey,
     fake_seed: Secret<32>,
 }
 
@@ -42,11 +40,7 @@ impl Secrets {
     /// Draws new secrets, once in the life of a deployment.
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut rng = Rng(entropy);
-        Self {
-            opaque: ServerKeys::generate(&mut rng),
-            issuer: SigningKey::generate(&mut rng),
-            fake_seed: Secret::fill(|seed| entropy.fill(seed)),
-        }
+        Self { opaque: ServerKeys::generate(&mut rng), fake_seed: Secret::fill(|seed| entropy.fill(seed)) }
     }
 
     /// Canonical bytes, [`SECRETS_LEN`] of them, to be written where only the server reads.
@@ -54,7 +48,6 @@ impl Secrets {
         let mut w = Writer::with_capacity(SECRETS_LEN);
         w.u8(VERSION);
         w.fixed(&self.opaque.to_bytes());
-        w.fixed(self.issuer.seed().expose());
         w.fixed(self.fake_seed.expose());
         Zeroizing::new(w.finish())
     }
@@ -64,7 +57,6 @@ impl Secrets {
         let mut r = Reader::new(bytes);
         let version = r.u8().map_err(|_| SecretsInvalid)?;
         let opaque = Zeroizing::new(r.array::<SERVER_KEYS_LEN>().map_err(|_| SecretsInvalid)?);
-        let issuer = r.array::<32>().map_err(|_| SecretsInvalid)?;
         let fake_seed = r.array::<32>().map_err(|_| SecretsInvalid)?;
         r.finish().map_err(|_| SecretsInvalid)?;
         if version != VERSION {
@@ -72,15 +64,8 @@ impl Secrets {
         }
         Ok(Self {
             opaque: ServerKeys::from_bytes(&opaque[..]).map_err(|_| SecretsInvalid)?,
-            issuer: SigningKey::from_seed(&Secret::new(issuer)),
             fake_seed: Secret::new(fake_seed),
         })
-    }
-
-    /// The issuer key that this server's capabilities are checked with.
-    pub fn issuers(&self) -> IssuerKeys {
-        let key = IssuerKey { key: self.issuer.verifying_key(), not_before_ms: 0, not_after_ms: u64::MAX };
-        IssuerKeys::new(&[key]).expect("one key with an open window is a set")
     }
 
     /// Account id that an address without an account is answered with; looks like a client's random UUID.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use veilcore::{
     hash::sha256,
-    id::{AccountId, SessionId},
+    id::{AccountId, KeyId, SessionId},
 };
 use veilsign::{
-    capability::{self, Actions, Body, Grant, Resource, SESSION_LIFETIME_MS_MAX},
+    capability::{Actions, Body, Grant, Resource, SESSION_LIFETIME_MS_MAX},
+    key::PUBLIC_KEY_LEN,
     login::LoginError,
 };
 use veilvault::{
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 use super::{
     Secrets,
     error::AuthError,
+    issuers::Issuers,
     model::{Account, Session, Tier},
     port::{Attempts, Directory},
     verified::VerifiedCache,
@@ -93,7 +95,7 @@ pub struct Auth {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) secrets: Arc<Secrets>,
     pub(super) settings: Settings,
-    pub(super) issuers: capability::IssuerKeys,
+    pub(super) issuers: Arc<Issuers>,
     pub(super) decoy_verifier: PublicKey,
     pub(super) verified: VerifiedCache,
 }
@@ -106,9 +108,9 @@ impl Auth {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         secrets: Arc<Secrets>,
+        issuers: Arc<Issuers>,
         settings: Settings,
     ) -> Self {
-        let issuers = secrets.issuers();
         let decoy_verifier = secrets.decoy_verifier();
         let verified = VerifiedCache::default();
         Self { directory, attempts, clock, entropy, secrets, settings, issuers, decoy_verifier, verified }
@@ -125,7 +127,8 @@ impl Auth {
         let ttl_ms = self.settings.capability_ttl_ms.min(SESSION_LIFETIME_MS_MAX);
         let expires_at_ms = now_ms.saturating_add(ttl_ms).min(session.expires_at_ms);
         let body = Body {
-            kid: self.secrets.issuer.verifying_key().key_id(),
+            // Named by whoever signs.
+            kid: KeyId::of(&[0; PUBLIC_KEY_LEN]),
             session: session.id,
             account: account.id,
             tenant: account.id,
@@ -140,7 +143,7 @@ impl Auth {
             grants: vec![Grant::new(Resource::account(), Actions::ALL)],
             audience: self.settings.audience.clone(),
         };
-        let signed = capability::issue(&self.secrets.issuer, &body).map_err(|_| StoreError::Damaged {
+        let (signed, expires_at_ms) = self.issuers.sign(body, now_ms).map_err(|_| StoreError::Damaged {
             store: "directory",
             cause: format!("no capability can be made for session {}", session.id),
         })?;

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use veilcore::id::{AccountId, EnvironmentId, ProjectId, TeamId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId, TeamId};
 use veilsign::capability::Actions;
 pub use veilvault::access::Principal;
 use veilvault::access::{AccessEntry, AccessList, GRANTABLE};
 
 use super::{error::ProjectsError, model::Keyring};
+use crate::{auth::api_keys::model::ApiKey, name::Name};
 
 /// Most teams that a project is shared with.
 pub const SHARES_MAX: u32 = 64;
@@ -97,6 +98,8 @@ pub struct AccessChange {
     pub gives: Actions,
     /// Whether it takes something from somebody: keys made under an older list have to be rotated.
     pub takes: bool,
+    /// When it is made.
+    pub at_ms: u64,
 }
 
 /// Why a change of access was not made. Nothing was changed.
@@ -125,8 +128,14 @@ pub enum EntryFault {
     Team,
     /// The account is no member of the team.
     Member,
-    /// The share gives less.
+    /// The share, or the rights of the API key's account, give less.
     Actions,
+    /// There is no such API key, it is over, or it opens nothing.
+    ApiKey,
+    /// The API key's scope gives less.
+    Scope,
+    /// The API key's scope names other environments.
+    Environments,
 }
 
 impl EntryFault {
@@ -138,6 +147,9 @@ impl EntryFault {
             Self::Team => "entry_team",
             Self::Member => "entry_member",
             Self::Actions => "entry_actions",
+            Self::ApiKey => "entry_api_key",
+            Self::Scope => "entry_scope",
+            Self::Environments => "entry_environments",
         }
     }
 }
@@ -154,6 +166,16 @@ pub trait AccessFacts {
     fn shares(&mut self, project: ProjectId) -> Result<BTreeMap<TeamId, Actions>, Self::Error>;
     /// SHA-256 of the account's bundle; `None` when there is no such account.
     fn bundle_digest(&mut self, account: AccountId) -> Result<Option<[u8; 32]>, Self::Error>;
+    /// An API key.
+    fn api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>, Self::Error>;
+    /// Name of an environment of the project.
+    fn environment_name(
+        &mut self,
+        project: ProjectId,
+        environment: EnvironmentId,
+    ) -> Result<Option<Name>, Self::Error>;
+    /// Whether the account has this API key, neither revoked nor expired.
+    fn key_lives(&mut self, key: ApiKeyId, account: AccountId, now_ms: u64) -> Result<bool, Self::Error>;
     /// Whether there is such a team and the account is in it.
     fn is_member(&mut self, team: TeamId, account: AccountId) -> Result<bool, Self::Error>;
 }
@@ -193,11 +215,73 @@ impl AccessChange {
             }
         }
         for entry in &self.entries {
-            if let Some(fault) = entry_fault(entry, &shares, facts)? {
+            let fault = match entry.principal {
+                Principal::ApiKey(id) => {
+                    let owner = rights.map(|rights| rights.owner);
+                    self.key_fault(entry, id, owner, &shares, facts)?
+                }
+                Principal::Account(_) => entry_fault(entry, &shares, facts)?,
+            };
+            if let Some(fault) = fault {
                 return Ok(Err(AccessRefusal::Entry(fault)));
             }
         }
         Ok(Ok(()))
+    }
+
+    /// An API key is named while it is good, with its own record, and with no more than its scope and its account have.
+    /// An environment that is gone opens nothing, and must not keep every list after it from being made.
+    fn key_fault<F: AccessFacts>(
+        &self,
+        entry: &AccessEntry,
+        id: ApiKeyId,
+        owner: Option<AccountId>,
+        shares: &BTreeMap<TeamId, Actions>,
+        facts: &mut F,
+    ) -> Result<Option<EntryFault>, F::Error> {
+        if entry.team.is_some() {
+            return Ok(Some(EntryFault::Team));
+        }
+        let Some(key) = facts.api_key(id)?.filter(|key| key.lives(self.at_ms)) else {
+            return Ok(Some(EntryFault::ApiKey));
+        };
+        let mut digests = key.digests(self.at_ms).peekable();
+        if digests.peek().is_none() {
+            return Ok(Some(EntryFault::ApiKey));
+        }
+        if !digests.any(|digest| digest == entry.key) {
+            return Ok(Some(EntryFault::Key));
+        }
+        let given = actions(entry.actions);
+        let held = if Some(key.account) == owner { Actions::ALL } else { self.given(key.account, shares) };
+        if !held.contains(Actions::PROJECT_READ) {
+            return Ok(Some(EntryFault::Member));
+        }
+        if !given.is_subset_of(held) {
+            return Ok(Some(EntryFault::Actions));
+        }
+        let scope = &key.scope;
+        if scope.project.is_some_and(|of| of != self.project) || !given.is_subset_of(scope.actions) {
+            return Ok(Some(EntryFault::Scope));
+        }
+        if scope.environments.is_empty() {
+            return Ok(None);
+        }
+        for environment in &entry.environments {
+            let name = facts.environment_name(self.project, *environment)?;
+            if name.is_some_and(|name| !scope.environments.contains(&name)) {
+                return Ok(Some(EntryFault::Environments));
+            }
+        }
+        Ok(entry.environments.is_empty().then_some(EntryFault::Environments))
+    }
+
+    /// What the entries and the shares give an account together. That it is a member is judged with each entry.
+    fn given(&self, account: AccountId, shares: &BTreeMap<TeamId, Actions>) -> Actions {
+        let own = self.grants().filter(|(who, _, _)| *who == account);
+        own.fold(Actions::NONE, |all, (_, team, given)| {
+            all | shares.get(&team).map_or(Actions::NONE, |shared| shared.intersection(given))
+        })
     }
 
     /// What the entries give to accounts, each with its team. What API keys are given is for clients: a key may do what
@@ -210,7 +294,7 @@ impl AccessChange {
     }
 }
 
-/// An account is named through a team that the project is shared with and that it is in; an API key through none.
+/// An account is named through a team that the project is shared with and that it is in.
 fn entry_fault<F: AccessFacts>(
     entry: &AccessEntry,
     shares: &BTreeMap<TeamId, Actions>,
@@ -218,7 +302,6 @@ fn entry_fault<F: AccessFacts>(
 ) -> Result<Option<EntryFault>, F::Error> {
     let (account, team) = match (entry.principal, entry.team) {
         (Principal::Account(account), Some(team)) => (account, team),
-        (Principal::ApiKey(_), None) => return Ok(None),
         _ => return Ok(Some(EntryFault::Team)),
     };
     let Some(digest) = facts.bundle_digest(account)? else { return Ok(Some(EntryFault::Account)) };
@@ -238,25 +321,16 @@ fn actions(bits: u64) -> Actions {
     Actions::from_bits(bits & GRANTABLE).unwrap_or_default()
 }
 
-/// What `after` gives that `before` does not give to the same principal, with the same keys, through the same team.
+/// What `after` gives that `before` does not give to the same principal, with the same keys, through the same team and in
+/// the same environments.
 pub(super) fn gives(before: Option<&AccessList>, after: &AccessList) -> Actions {
-    let same = |entry: &AccessEntry, known: &AccessEntry| {
-        (known.principal, known.team, known.key) == (entry.principal, entry.team, entry.key)
-    };
-    let kept = |entry: &AccessEntry| {
-        let known = before.and_then(|list| list.entries.iter().find(|known| same(entry, known)));
-        known.map_or(0, |known| known.actions)
-    };
+    let kept = |entry: &AccessEntry| before.map_or(0, |list| list.kept(entry));
     actions(after.entries.iter().fold(0, |all, entry| all | (entry.actions & !kept(entry))))
 }
 
-/// Whether somebody in `before` has less in `after`: an action, or everything because the keys are others.
+/// Whether somebody in `before` has less in `after`: an action, an environment, or everything because the keys are others.
 pub(super) fn takes(before: Option<&AccessList>, after: &AccessList) -> bool {
-    let less = |entry: &AccessEntry| {
-        let same = after.key_of(entry.principal) == Some(entry.key);
-        let left = if same { after.actions_of(entry.principal) } else { 0 };
-        entry.actions & !left != 0
-    };
+    let less = |entry: &AccessEntry| entry.actions & !after.left_of(entry) != 0;
     before.is_some_and(|before| before.entries.iter().any(less))
 }
 
@@ -269,8 +343,12 @@ pub struct KeyringPart {
     pub principal: Principal,
     /// What the newest list names their keys with, or the digest of the owner's bundle.
     pub key: [u8; 32],
+    /// Other keys of theirs that are good: a part for these stays beside it.
+    pub beside: Option<[u8; 32]>,
     /// The file and its seal.
     pub keyring: Keyring,
+    /// Takes the place of a part for the same keys.
+    pub replaces: bool,
 }
 
 /// Why a keyring was not added or an epoch not begun. Nothing was changed.
@@ -280,6 +358,8 @@ pub enum KeyringRefusal {
     Gone,
     /// The current epoch is this one.
     Epoch(u32),
+    /// Whoever does it may not (any more).
+    Denied,
     /// The newest access list is this one, not the one it was made for.
     List(u64),
     /// These keys can open the epoch with a part of their own already.

@@ -31,6 +31,11 @@ impl ProjectAccess {
         self.owner
     }
 
+    /// Who asks.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Who acts.
     pub fn actor(&self) -> AccountId {
         self.caller.account
@@ -41,10 +46,13 @@ impl ProjectAccess {
         self.held
     }
 
-    /// As whom the caller may be in access lists: an API key as itself first.
-    pub(crate) fn principals(&self) -> impl Iterator<Item = Principal> {
-        let key = self.caller.api_key().map(Principal::ApiKey);
-        key.into_iter().chain([Principal::Account(self.caller.account)])
+    /// Whose parts of keyrings the caller opens, and with which keys: an API key its own, and only those for the secret that
+    /// it showed. `None` for an API key that opens nothing.
+    pub(super) fn part_of(&self) -> Option<(Principal, Option<[u8; 32]>)> {
+        match self.caller.api_key() {
+            None => Some((Principal::Account(self.caller.account), None)),
+            Some(id) => self.caller.key_record().map(|digest| (Principal::ApiKey(id), Some(digest))),
+        }
     }
 
     /// The API key that they act with, if it is one.
@@ -100,13 +108,7 @@ impl Projects {
         project: ProjectId,
         actions: Actions,
     ) -> Result<ProjectAccess, ProjectsError> {
-        let mut rights = self.grants.rights(project, caller.account).await?;
-        if rights.is_none() && actions == Actions::AUDIT_READ {
-            // Asked for a foreign project as well, or the time would tell it from an absent one.
-            let last = self.catalog.last_owner(project).await?;
-            let owner = last.filter(|owner| *owner == caller.account);
-            rights = owner.map(|owner| Rights { owner, actions });
-        }
+        let rights = self.rights(project, caller.account, actions).await?;
         let allowed = caller.allows_inside(actions, &Resource::project(project));
         match rights.filter(|rights| allowed && rights.actions.contains(actions)) {
             Some(rights) => Ok(ProjectAccess {
@@ -118,5 +120,22 @@ impl Projects {
             }),
             None => Err(ProjectsError::Denied),
         }
+    }
+
+    /// What ownership or the shares give the account in a project now, asked for these actions.
+    pub(crate) async fn rights(
+        &self,
+        project: ProjectId,
+        account: AccountId,
+        actions: Actions,
+    ) -> Result<Option<Rights>, ProjectsError> {
+        let rights = self.grants.rights(project, account).await?;
+        if rights.is_some() || actions != Actions::AUDIT_READ {
+            return Ok(rights);
+        }
+        // Asked for a foreign project as well, or the time would tell it from an absent one.
+        let last = self.catalog.last_owner(project).await?;
+        let owner = last.filter(|owner| *owner == account);
+        Ok(owner.map(|owner| Rights { owner, actions }))
     }
 }

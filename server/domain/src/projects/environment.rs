@@ -83,8 +83,11 @@ impl Projects {
     pub async fn delete_environment(&self, access: &ProjectAccess, name: &Name) -> Result<(), ProjectsError> {
         let environment = self.environment_for(access, Actions::PROJECT_DELETE, name).await?;
         let line = self.line_at(access, Kind::EnvironmentDelete, environment.id);
-        let deleted = self.catalog.delete_environment(environment.id, line).await?;
-        if deleted { Ok(()) } else { Err(not_found(name)) }
+        match self.catalog.delete_environment(environment.id, line).await? {
+            Written::Done => Ok(()),
+            Written::Denied => Err(ProjectsError::Denied),
+            Written::Gone | Written::Taken | Written::Limit | Written::Stale(_) => Err(not_found(name)),
+        }
     }
 
     /// An environment that the caller may do this in.
@@ -126,7 +129,7 @@ impl Projects {
             Written::Done => Ok(created),
             Written::Taken => Err(ProjectsError::EnvironmentExists { name: created.name.to_string() }),
             Written::Limit => Err(ProjectsError::EnvironmentLimit { limit: ENVIRONMENTS_MAX }),
-            Written::Gone => Err(ProjectsError::Denied),
+            Written::Gone | Written::Denied => Err(ProjectsError::Denied),
             Written::Stale(current) => Err(ProjectsError::AccessListStale { current }),
         }
     }

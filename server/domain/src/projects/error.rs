@@ -97,6 +97,11 @@ pub enum ProjectsError {
     /// The keys open the epoch already.
     #[error("the key of this epoch was wrapped for these keys before")]
     KeyringExists,
+    /// The epoch's key was not wrapped for the calling API key.
+    #[error(
+        "the key of this epoch was not wrapped for this API key, or the access list no longer lets it read"
+    )]
+    KeyringNotAdded,
     /// A field of an update is unknown.
     #[error("update_mask names {field}, which cannot be changed")]
     Mask {

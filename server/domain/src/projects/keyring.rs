@@ -2,10 +2,12 @@
 //! age file of bounded size and that the author sealed it for this environment and epoch.
 
 use veilcore::id::EnvironmentId;
+use veilkey::key::KeyRecord;
 use veilsign::capability::Actions;
 use veilvault::{
     lint::{LintError, Policy, lint},
     seal::{ExpectedKeyring, KeyringSeal, SealError},
+    token_keyring::{TokenKeyringError, check_token_keyring},
 };
 
 use super::{
@@ -61,19 +63,60 @@ impl Projects {
         epoch: u32,
         keyring: &Keyring,
     ) -> Result<KeyringSeal, ProjectsError> {
-        let refused = |check: &str| ProjectsError::Keyring { check: check.to_owned() };
-        if keyring.epoch != epoch {
-            return Err(refused("epoch"));
-        }
-        if keyring.file.len() > KEYRING_FILE_MAX {
-            return Err(refused("size"));
-        }
-        lint(&keyring.file, Policy::KEYRING).map_err(|e| refused(lint_check(&e)))?;
+        check_shape(epoch, keyring)?;
+        lint(&keyring.file, Policy::KEYRING).map_err(|e| refused_by(lint_check(&e)))?;
         let author = access.actor();
         let author_key = self.author_key(author).await?;
         let project = access.project();
         let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
-        KeyringSeal::check(&keyring.seal, &keyring.file, &expected).map_err(|e| refused(seal_check(&e)))
+        let seal = KeyringSeal::check(&keyring.seal, &keyring.file, &expected);
+        check_list(keyring, seal.map_err(|e| refused_by(seal_check(&e)))?)
+    }
+
+    /// Whether the keyring is one for this epoch and for the service token with this record, sealed by the caller.
+    pub(super) async fn check_token_keyring(
+        &self,
+        access: &ProjectAccess,
+        environment: EnvironmentId,
+        record: &KeyRecord,
+        keyring: &Keyring,
+    ) -> Result<KeyringSeal, ProjectsError> {
+        check_shape(keyring.epoch, keyring)?;
+        let author = access.actor();
+        let author_key = self.author_key(author).await?;
+        let (project, epoch) = (access.project(), keyring.epoch);
+        let expected = ExpectedKeyring { project, environment, epoch, author, author_key: &author_key };
+        let checked = check_token_keyring(&keyring.file, &keyring.seal, &expected, record);
+        let (seal, _) = checked.map_err(|e| refused_by(token_check(&e)))?;
+        check_list(keyring, seal)
+    }
+}
+
+fn refused_by(check: &str) -> ProjectsError {
+    ProjectsError::Keyring { check: check.to_owned() }
+}
+
+fn check_shape(epoch: u32, keyring: &Keyring) -> Result<(), ProjectsError> {
+    if keyring.epoch != epoch {
+        return Err(refused_by("epoch"));
+    }
+    if keyring.file.len() > KEYRING_FILE_MAX { Err(refused_by("size")) } else { Ok(()) }
+}
+
+/// The author signs which list the keyring is for; whether that is the newest is judged by the store.
+fn check_list(keyring: &Keyring, seal: KeyringSeal) -> Result<KeyringSeal, ProjectsError> {
+    if seal.access_list == keyring.access_list { Ok(seal) } else { Err(refused_by("access_list")) }
+}
+
+/// The word for the check that a token keyring failed, for a machine to read.
+fn token_check(error: &TokenKeyringError) -> &'static str {
+    match error {
+        TokenKeyringError::Seal(error) => seal_check(error),
+        TokenKeyringError::Lint(error) => lint_check(error),
+        TokenKeyringError::TooLong { .. } => "size",
+        TokenKeyringError::Stanza(_) => "stanza",
+        TokenKeyringError::Token(_) => "token",
+        _ => "keyring",
     }
 }
 
@@ -82,6 +125,7 @@ pub(super) fn refused(refusal: KeyringRefusal, name: &Name) -> ProjectsError {
     match refusal {
         KeyringRefusal::Gone => not_found(name),
         KeyringRefusal::Epoch(current) => ProjectsError::EpochStale { current },
+        KeyringRefusal::Denied => ProjectsError::Denied,
         KeyringRefusal::List(current) => ProjectsError::AccessListStale { current },
         KeyringRefusal::Exists => ProjectsError::KeyringExists,
     }
@@ -104,6 +148,8 @@ pub(crate) fn lint_check(error: &LintError) -> &'static str {
         LintError::TooManyX25519 { .. } => "x25519_stanza_count",
         LintError::Foreign { .. } => "foreign_stanza",
         LintError::Stanza { .. } => "stanza_malformed",
+        LintError::NoTdh2 => "no_tdh2_stanza",
+        LintError::TooManyTdh2 { .. } => "tdh2_stanza_count",
         LintError::Mac => "header_mac_malformed",
         _ => "header",
     }

@@ -5,6 +5,7 @@ mod authorize;
 mod authors;
 mod environment;
 pub mod error;
+pub mod explain;
 mod keyring;
 pub mod model;
 mod part;
@@ -12,8 +13,10 @@ pub mod port;
 mod project;
 mod service;
 mod share;
+pub mod stands;
 #[cfg(test)]
 mod tests;
+pub mod unlock;
 
 pub use authorize::ProjectAccess;
 pub use environment::NewEnvironment;

@@ -27,11 +27,14 @@ pub enum Written {
     Limit,
     /// What it belongs to is gone.
     Gone,
+    /// Whoever does it may not (any more).
+    Denied,
     /// The keyring is made for another access list than the newest, which is this one.
     Stale(u64),
 }
 
-/// Projects and environments.
+/// Projects and environments. Every change is made only if [`stands`](super::stands::stands) allows its line, judged in the
+/// same transaction.
 #[async_trait]
 pub trait Catalog: Send + Sync {
     /// Creates a project with its audit line, unless the owner has one of this name or has `limit` of them.
@@ -47,8 +50,8 @@ pub trait Catalog: Send + Sync {
     ) -> Result<Page<Project, Name>, StoreError>;
     /// Renames a project.
     async fn rename_project(&self, id: ProjectId, name: Name, line: Line) -> Result<Written, StoreError>;
-    /// Deletes a project with everything in it. Bytes go with the next sweep. `false` when there is none.
-    /// It is remembered whose it was, until that account is gone, too.
+    /// Deletes a project with everything in it. Bytes go with the next sweep. `false` when there is none,
+    /// and when the line's actor may not. It is remembered whose it was, until that account is gone, too.
     async fn delete_project(&self, id: ProjectId, line: Line) -> Result<bool, StoreError>;
     /// Whose a deleted project was; `None` when it is there, never was, or the account is gone.
     async fn last_owner(&self, id: ProjectId) -> Result<Option<AccountId>, StoreError>;
@@ -69,8 +72,8 @@ pub trait Catalog: Send + Sync {
         project: ProjectId,
         page: PageArgs<Name>,
     ) -> Result<Page<Environment, Name>, StoreError>;
-    /// Deletes an environment with its versions and keyrings. `false` when there is none.
-    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<bool, StoreError>;
+    /// Deletes an environment with its versions and keyrings.
+    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<Written, StoreError>;
 }
 
 /// Who may do what in projects: shares, access lists and the rights that follow from them.
@@ -101,7 +104,7 @@ pub trait Grants: Send + Sync {
     /// An access list by number.
     async fn access_list(&self, project: ProjectId, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
     /// Puts the next list in force with what happens to the shares and the audit lines, in one transaction, if
-    /// [`AccessChange::judge`] allows it. When it takes something from somebody, its number becomes the floor.
+    /// [`AccessChange::judge`] and [`stands`](super::stands::stands) allow it. When it takes something from somebody, its number becomes the floor.
     async fn change_access(
         &self,
         change: AccessChange,
@@ -109,7 +112,8 @@ pub trait Grants: Send + Sync {
     ) -> Result<Result<(), AccessRefusal>, StoreError>;
 }
 
-/// Keyrings, one per environment and epoch, never changed; and parts, each for one principal.
+/// Keyrings, one per environment and epoch, never changed; and parts, each for one principal. Every change is made only if
+/// [`stands`](super::stands::stands) allows its line, judged in the same transaction.
 #[async_trait]
 pub trait Keyrings: Send + Sync {
     /// The keyring of an epoch.
@@ -122,15 +126,16 @@ pub trait Keyrings: Send + Sync {
         keyring: Keyring,
         line: Line,
     ) -> Result<Result<(), KeyringRefusal>, StoreError>;
-    /// The part of an epoch that was added for a principal.
+    /// The part of an epoch that was added for a principal; with `key`, the one for these keys of theirs.
     async fn part(
         &self,
         environment: EnvironmentId,
         epoch: u32,
         principal: Principal,
+        key: Option<[u8; 32]>,
     ) -> Result<Option<Keyring>, StoreError>;
     /// Adds a part to an epoch that there is, if `keyring.access_list` is the newest list. It takes the place of the
-    /// principal's part only when that was made for other keys.
+    /// principal's part only when that was made for other keys, or when it replaces; the part for the keys `beside` stays.
     async fn add_part(&self, part: KeyringPart, line: Line)
     -> Result<Result<(), KeyringRefusal>, StoreError>;
 }

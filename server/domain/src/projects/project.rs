@@ -34,7 +34,7 @@ impl Projects {
             Written::Done => Ok(project),
             Written::Taken => Err(ProjectsError::NameTaken { name: name.to_string() }),
             Written::Limit => Err(ProjectsError::ProjectLimit { limit: PROJECTS_MAX }),
-            Written::Gone | Written::Stale(_) => Err(ProjectsError::Denied),
+            Written::Gone | Written::Denied | Written::Stale(_) => Err(ProjectsError::Denied),
         }
     }
 
@@ -77,7 +77,9 @@ impl Projects {
         match self.catalog.rename_project(access.project(), name.clone(), line).await? {
             Written::Done => self.found(access).await,
             Written::Taken => Err(ProjectsError::NameTaken { name: name.to_string() }),
-            Written::Limit | Written::Gone | Written::Stale(_) => Err(ProjectsError::Denied),
+            Written::Limit | Written::Gone | Written::Denied | Written::Stale(_) => {
+                Err(ProjectsError::Denied)
+            }
         }
     }
 

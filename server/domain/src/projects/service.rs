@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::model::{Kind, Line, Trail},
-    auth::port::Directory,
+    auth::{api_keys::port::ApiKeyStore, port::Directory},
     clock::{Clock, Entropy},
 };
 
@@ -24,6 +24,7 @@ pub struct Projects {
     pub(super) grants: Arc<dyn Grants>,
     pub(super) keyrings: Arc<dyn Keyrings>,
     pub(super) directory: Arc<dyn Directory>,
+    pub(super) api_keys: Arc<dyn ApiKeyStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) authors: AuthorKeys,
@@ -36,10 +37,12 @@ impl Projects {
         grants: Arc<dyn Grants>,
         keyrings: Arc<dyn Keyrings>,
         directory: Arc<dyn Directory>,
+        api_keys: Arc<dyn ApiKeyStore>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { catalog, grants, keyrings, directory, clock, entropy, authors: AuthorKeys::default() }
+        let authors = AuthorKeys::default();
+        Self { catalog, grants, keyrings, directory, api_keys, clock, entropy, authors }
     }
 
     /// A line of the project's trail by the caller.

@@ -1,7 +1,7 @@
 //! Sharing a project with teams, and its access lists. The server judges each list as a client will: signed by the caller,
 //! next in the chain, nothing given that its author does not hold.
 
-use veilcore::id::{ProjectId, TeamId};
+use veilcore::id::{ApiKeyId, ProjectId, TeamId};
 use veilsign::capability::Actions;
 use veilvault::access::{AccessError, AccessList, ExpectedAccess, Principal};
 
@@ -93,6 +93,23 @@ impl Projects {
         Ok((state, list))
     }
 
+    /// The records of the API keys that a list names, of those that are good now: whoever wraps keys for them needs these.
+    pub async fn api_key_records(
+        &self,
+        access: &ProjectAccess,
+        list: &[u8],
+    ) -> Result<Vec<(ApiKeyId, Vec<u8>)>, ProjectsError> {
+        if list.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = AccessList::peek(list).map_err(|error| damaged(access.project(), &error))?;
+        let keys = list.entries.iter().filter_map(|entry| match entry.principal {
+            Principal::ApiKey(id) => Some((id, entry.key)),
+            Principal::Account(_) => None,
+        });
+        Ok(self.api_keys.records(keys.collect(), self.clock.now_ms()).await?)
+    }
+
     async fn change_access(
         &self,
         access: &ProjectAccess,
@@ -113,7 +130,8 @@ impl Projects {
         access.check_gives(gives)?;
         let author = access.actor();
         let entries = next.entries;
-        let change = AccessChange { project, author, number, list, entries, share, gives, takes };
+        let at_ms = self.clock.now_ms();
+        let change = AccessChange { project, author, number, list, entries, share, gives, takes, at_ms };
         match self.grants.change_access(change, lines).await? {
             Ok(()) => Ok(number),
             Err(AccessRefusal::Stale(current)) => Err(ProjectsError::AccessListStale { current }),
@@ -166,11 +184,12 @@ pub(super) fn newest_list(
     if state.number == 0 {
         return Ok(None);
     }
-    let list = AccessList::peek(&state.list).map_err(|error| {
-        let cause = format!("access list {} of project {project}: {error}", state.number);
-        StoreError::Damaged { store: "grants", cause }
-    })?;
+    let list = AccessList::peek(&state.list).map_err(|error| damaged(project, &error))?;
     Ok(Some(list))
+}
+
+fn damaged(project: ProjectId, error: &AccessError) -> StoreError {
+    StoreError::Damaged { store: "grants", cause: format!("an access list of project {project}: {error}") }
 }
 
 /// The actions of `all` that are not in `known`.

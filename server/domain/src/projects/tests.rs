@@ -1,8 +1,11 @@
 //! The project verbs from the outside, over ports in memory, with real keyrings.
 
 mod access;
+mod explain;
 mod keys;
+mod late;
 mod model;
+mod tokens;
 
 use veilcore::id::{EnvironmentId, ProjectId};
 use veilsign::capability::{Actions, Grant, Resource};

@@ -54,7 +54,7 @@ impl Storage {
                 self.close(&upload, &version).await;
                 Ok((headed(environment, &version), version))
             }
-            Err(refusal) => Err(refused(refusal, name)),
+            Err(refusal) => Err(refused(refusal, name).told_to(access)),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What can be wrong with a version, a blob or an upload.
 
 use super::model::Etag;
-use crate::{projects::error::ProjectsError, store::StoreError};
+use crate::{
+    projects::{ProjectAccess, error::ProjectsError},
+    store::StoreError,
+};
 
 /// Why a storage verb refused.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,9 @@ pub enum StorageError {
         /// Bytes it stores.
         used_bytes: u64,
     },
+    /// No room left, and the room is somebody else's: how much they have is theirs to know.
+    #[error("the project's owner has no room left")]
+    OwnersQuota,
     /// There is no such upload.
     #[error("there is no such upload, or it expired")]
     UploadNotFound,
@@ -109,4 +115,14 @@ pub enum StorageError {
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl StorageError {
+    /// The figures of a quota are for its owner.
+    pub(super) fn told_to(self, access: &ProjectAccess) -> Self {
+        match self {
+            Self::Quota { .. } if access.actor() != access.owner() => Self::OwnersQuota,
+            other => other,
+        }
+    }
 }

@@ -30,9 +30,12 @@ pub enum Refusal {
     },
     /// The environment is gone.
     Gone,
+    /// Whoever does it may not (any more).
+    Denied,
 }
 
-/// Versions.
+/// Versions. Every change is made only if [`stands`](crate::projects::stands::stands) allows its line, judged in the same
+/// transaction.
 #[async_trait]
 pub trait Shelf: Send + Sync {
     /// Commits the next version with its audit line in one transaction, if the precondition holds, the epoch is current,
@@ -118,6 +121,8 @@ pub trait Staging: Send + Sync {
 pub enum Started {
     /// It is open.
     Open,
+    /// The account may not write to the project (any more).
+    Denied,
     /// The account has as many as it may.
     Limit,
     /// The owner's quota would be exceeded.
@@ -132,7 +137,7 @@ pub enum Started {
 /// Upload sessions; their chunks survive a restart.
 #[async_trait]
 pub trait Uploads: Send + Sync {
-    /// Opens a session unless the account has `limit` of them or the quota of the project's owner has no room.
+    /// Opens a session if the account may write to the project now, unless it has `limit` of them or the quota of the project's owner has no room.
     async fn start(&self, upload: Upload, limit: u32) -> Result<Started, StoreError>;
     /// A session with its received chunks.
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>, StoreError>;

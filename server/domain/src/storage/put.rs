@@ -48,7 +48,7 @@ impl Storage {
         self.blobs.put(digest, put.ciphertext).await?;
         let line = self.line(access, Kind::BlobPut, &version);
         let committed = self.shelf.commit(version.clone(), put.precondition, line).await?;
-        let index = committed.map_err(|refusal| refused(refusal, name))?;
+        let index = committed.map_err(|refusal| refused(refusal, name).told_to(access))?;
         let version = Version { log_index: Some(index), ..version };
         Ok((headed(environment, &version), version))
     }

@@ -129,6 +129,7 @@ pub(super) fn refused(refusal: Refusal, name: &Name) -> StorageError {
         Refusal::Epoch(current) => StorageError::EpochStale { current },
         Refusal::RotationDue(current) => StorageError::RotationDue { current },
         Refusal::Quota { quota_bytes, used_bytes } => StorageError::Quota { quota_bytes, used_bytes },
+        Refusal::Denied => ProjectsError::Denied.into(),
         Refusal::Gone => ProjectsError::EnvironmentNotFound { name: name.to_string() }.into(),
     }
 }

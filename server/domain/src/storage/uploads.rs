@@ -23,7 +23,7 @@ use super::{
 use crate::{
     mint,
     name::Name,
-    projects::{ProjectAccess, model::Environment},
+    projects::{ProjectAccess, error::ProjectsError, model::Environment},
     store::StoreError,
 };
 
@@ -70,9 +70,10 @@ impl Storage {
         };
         match self.uploads.start(upload.clone(), UPLOADS_MAX).await? {
             Started::Open => Ok(upload),
+            Started::Denied => Err(ProjectsError::Denied.into()),
             Started::Limit => Err(StorageError::UploadLimit { limit: UPLOADS_MAX }),
             Started::Quota { quota_bytes, used_bytes } => {
-                Err(StorageError::Quota { quota_bytes, used_bytes })
+                Err(StorageError::Quota { quota_bytes, used_bytes }.told_to(access))
             }
         }
     }

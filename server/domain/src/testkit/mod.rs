@@ -11,6 +11,7 @@ mod protocols;
 mod script;
 mod sequenced;
 mod sharing;
+mod token;
 mod world;
 
 pub use memory::{ATTEMPTS_MAX, MemoryStore, StoredLog};
@@ -18,5 +19,6 @@ pub use person::{Person, SealedBlob};
 pub use ports::Ports;
 pub use script::{ScriptedClock, SeededEntropy};
 pub use sequenced::log_keys;
+pub use token::Token;
 pub use veilvault::epoch::EpochKey;
 pub use world::World;

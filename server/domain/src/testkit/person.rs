@@ -235,7 +235,7 @@ impl Person {
     /// A new epoch key of an environment and the keyring that gives it to this person.
     pub fn keyring(&self, project: ProjectId, environment: EnvironmentId, epoch: u32) -> (EpochKey, Keyring) {
         let key = EpochKey::generate(&mut Rng(&self.entropy));
-        let subject = KeyringSubject { project, environment, epoch, created_at_ms: 1 };
+        let subject = KeyringSubject { project, environment, epoch, access_list: 0, created_at_ms: 1 };
         let members = [self.identity.recipient().clone()];
         let sealed = seal_keyring(&key, &subject, &members, &self.identity).expect("one member");
         (key, Keyring { epoch, file: sealed.file, seal: sealed.seal.to_vec(), access_list: 0 })

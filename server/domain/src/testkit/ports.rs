@@ -7,6 +7,7 @@ use crate::{
     audit::port::{LogStore, Outbox},
     auth::{
         api_keys::port::ApiKeyStore,
+        capabilities::port::CapabilityStore,
         port::{Attempts, Directory, Meter, Nullifiers, Replies},
     },
     clock::Clock,
@@ -22,6 +23,8 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
+    /// Capabilities issued for other keys.
+    pub capabilities: Arc<dyn CapabilityStore>,
     /// Half-finished protocol runs.
     pub attempts: Arc<dyn Attempts>,
     /// Rate limits.
@@ -65,6 +68,7 @@ impl Ports {
         Self {
             directory: Arc::new(store.clone()),
             api_keys: Arc::new(store.clone()),
+            capabilities: Arc::new(store.clone()),
             attempts: Arc::new(store.clone()),
             meter: Arc::new(store.clone()),
             nullifiers: Arc::new(store.clone()),

@@ -53,6 +53,7 @@ impl Ports {
         Self {
             directory: Arc::new(Settled::new(self.directory, log.clone())),
             api_keys: Arc::new(Settled::new(self.api_keys, log.clone())),
+            capabilities: Arc::new(Settled::new(self.capabilities, log.clone())),
             catalog: Arc::new(Settled::new(self.catalog, log.clone())),
             grants: Arc::new(Settled::new(self.grants, log.clone())),
             keyrings: Arc::new(Settled::new(self.keyrings, log.clone())),

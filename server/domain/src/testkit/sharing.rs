@@ -28,6 +28,7 @@ impl Person {
             key: AccessList::digest(&self.bundle()),
             actions: actions.bits(),
             team: Some(team),
+            environments: Vec::new(),
         }
     }
 
@@ -59,7 +60,7 @@ impl Person {
         members: &[&Person],
     ) -> Keyring {
         let (project, environment) = (environment.project, environment.id);
-        let subject = KeyringSubject { project, environment, epoch, created_at_ms: 1 };
+        let subject = KeyringSubject { project, environment, epoch, access_list, created_at_ms: 1 };
         let members: Vec<_> = members.iter().map(|member| member.identity.recipient().clone()).collect();
         let sealed = seal_keyring(key, &subject, &members, &self.identity).expect("a test has few members");
         Keyring { epoch, file: sealed.file, seal: sealed.seal.to_vec(), access_list }

@@ -10,21 +10,28 @@ use veilvault::epoch::EpochKey;
 use super::{MemoryStore, Person, Ports, ScriptedClock, SeededEntropy, log_keys};
 use crate::{
     audit::{
-        Audit, LogReader, LogTokenKey, Reads,
+        Audit, LogReader, LogTokenKey, Readers, Reads,
         log::Log,
         model::{Event, Trail},
         signer::LogKeys,
     },
     auth::{
-        Auth, Caller, Secrets, Settings,
+        Auth, Caller, Credentials, Secrets, Settings,
         api_keys::{ApiKeys, Pepper},
+        capabilities::Capabilities,
+        issuers::{DAY_MS, Issuers, Keyset},
     },
-    clock::Entropy,
+    clock::{Clock, Entropy},
     name::Name,
-    projects::{NewEnvironment, ProjectAccess, Projects, model::Environment},
+    projects::{
+        NewEnvironment, ProjectAccess, Projects, explain::Explainer, model::Environment, unlock::Unlocking,
+    },
     storage::{Storage, StorageSettings},
     teams::Teams,
 };
+
+/// How long a key of a test signs, in milliseconds.
+const ISSUER_PERIOD_MS: u64 = 30 * DAY_MS;
 
 /// The services, their ports and what scripts them.
 pub struct World {
@@ -42,10 +49,18 @@ pub struct World {
     pub log: Arc<Log>,
     /// The server's secrets.
     pub secrets: Arc<Secrets>,
+    /// The keys that sign capabilities.
+    pub issuers: Arc<Issuers>,
+    /// Capabilities issued for other keys.
+    pub capabilities: Arc<Capabilities>,
+    /// Who may do what, and why.
+    pub explainer: Arc<Explainer>,
     /// Accounts and sessions.
     pub auth: Arc<Auth>,
     /// API keys.
     pub api_keys: Arc<ApiKeys>,
+    /// Keyrings of service tokens.
+    pub unlocking: Arc<Unlocking>,
     /// Projects and environments.
     pub projects: Arc<Projects>,
     /// Teams and their members.
@@ -65,6 +80,7 @@ impl Default for World {
 impl World {
     /// An empty world with these settings.
     pub fn new(settings: Settings, storage: StorageSettings) -> Self {
+        let audience = settings.audience.clone();
         let clock = Arc::new(ScriptedClock::default());
         let entropy = Arc::new(SeededEntropy::default());
         let store = MemoryStore::new(clock.clone());
@@ -74,14 +90,18 @@ impl World {
             ports = ports.sequenced(log_keys.clone(), log.clone());
         }
         let secrets = Arc::new(Secrets::generate(&*entropy));
+        let keyset = Keyset::first(clock.now_ms(), ISSUER_PERIOD_MS, &*entropy);
+        let issuers = Arc::new(Issuers::new(keyset).expect("one key is a set"));
         let p = ports.clone();
-        let api_keys = ApiKeys::new(p.api_keys, clock.clone(), Pepper::new([6; 32]));
+        let explainer = Explainer::new(p.grants.clone(), p.roster.clone(), p.api_keys.clone(), clock.clone());
+        let api_keys = ApiKeys::new(p.api_keys.clone(), clock.clone(), Pepper::new([6; 32]));
         let auth = Auth::new(
             p.directory.clone(),
             p.attempts,
             clock.clone(),
             entropy.clone(),
             secrets.clone(),
+            issuers.clone(),
             settings,
         );
         let projects = Projects::new(
@@ -89,10 +109,20 @@ impl World {
             p.grants,
             p.keyrings,
             p.directory.clone(),
+            p.api_keys,
             clock.clone(),
             entropy.clone(),
         );
         let projects = Arc::new(projects);
+        let capabilities = Capabilities::new(
+            p.directory.clone(),
+            p.capabilities,
+            issuers.clone(),
+            projects.clone(),
+            clock.clone(),
+            entropy.clone(),
+            audience,
+        );
         let teams = Teams::new(p.roster, clock.clone(), entropy.clone());
         let storage = Storage::new(
             p.shelf,
@@ -105,12 +135,18 @@ impl World {
             entropy.clone(),
             storage,
         );
+        let api_keys = Arc::new(api_keys);
+        let reads = Reads::new(ports.outbox.clone(), log.clone());
+        let unlocking = Unlocking::new(projects.clone(), api_keys.clone(), reads, entropy.clone());
+        let credentials = Credentials::new(p.directory.clone(), ports.api_keys.clone(), clock.clone());
+        let readers = Readers::new(projects.clone(), credentials);
         let audit = Audit::new(
             Arc::new(LogReader::new(p.logs)),
             log.clone(),
             p.directory,
             log_keys.clone(),
             LogTokenKey::new([8; 32]),
+            readers,
             clock.clone(),
             String::new(),
         );
@@ -119,8 +155,12 @@ impl World {
             entropy,
             store,
             secrets,
+            issuers,
+            capabilities: Arc::new(capabilities),
+            explainer: Arc::new(explainer),
             auth: Arc::new(auth),
-            api_keys: Arc::new(api_keys),
+            api_keys,
+            unlocking: Arc::new(unlocking),
             projects,
             teams: Arc::new(teams),
             storage: Arc::new(storage),

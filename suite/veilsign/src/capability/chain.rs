@@ -118,6 +118,11 @@ impl Capability {
         Ok(Body::decode(&self.body.bytes)?)
     }
 
+    /// The blocks, for a client that wants to know what it holds. Not verified: never decide access by them.
+    pub fn blocks_unverified(&self) -> Result<Vec<Block>, CapabilityError> {
+        self.blocks.iter().map(|block| Ok(Block::decode(&block.bytes)?)).collect()
+    }
+
     pub(super) fn last_signature(&self) -> &[u8; SIGNATURE_LEN] {
         self.blocks.last().map_or(&self.body.signature, |block| &block.signature)
     }

@@ -1,13 +1,19 @@
-//! The issuer keys a verifier trusts: two at a time in quiet operation, up to four while a rotation goes
-//! wrong.
+//! The issuer keys a verifier trusts: the one that signs, the one that is announced, and those that once signed and
+//! whose capabilities are not over yet.
 
 use thiserror::Error;
+use veilcore::canon::Writer;
+use veilcore::hash::hb;
 use veilcore::id::KeyId;
+use veilcore::tag;
 
 use crate::key::VerifyingKey;
 
-/// Most issuer keys at once.
-pub const ISSUER_KEYS_MAX: usize = 4;
+/// Most issuer keys at once: what a rotation every seven days and capabilities of 90 days make.
+pub const ISSUER_KEYS_MAX: usize = 16;
+
+/// Version byte of a record.
+const RECORD_VERSION: u8 = 1;
 
 /// One trusted key and the time in which it is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +24,24 @@ pub struct IssuerKey {
     pub not_before_ms: u64,
     /// First moment after trust, Unix milliseconds. Whatever the key signed ends then, at the latest.
     pub not_after_ms: u64,
+}
+
+impl IssuerKey {
+    /// The key's record: u8 version = 1, kid[8], key[32], u64 not_before_ms, u64 not_after_ms.
+    pub fn record(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(57);
+        out.u8(RECORD_VERSION)
+            .fixed(self.key.key_id().as_bytes())
+            .fixed(self.key.as_bytes())
+            .u64(self.not_before_ms)
+            .u64(self.not_after_ms);
+        out.finish()
+    }
+
+    /// Hb("Veil/issuer-key/v1"; record): what the directory's log holds of it.
+    pub fn digest(&self) -> [u8; 32] {
+        hb(tag::ISSUER_KEY, &[("record", &self.record())])
+    }
 }
 
 /// Why a set of issuer keys was refused.
@@ -68,6 +92,11 @@ impl IssuerKeys {
         Ok(Self(set))
     }
 
+    /// Whether a key of that name is trusted at that moment: a verdict that is kept in a cache is worth as much.
+    pub fn trusts(&self, kid: KeyId, now_ms: u64) -> bool {
+        self.trusted(kid, now_ms).is_some()
+    }
+
     /// The keys with their names.
     pub fn iter(&self) -> impl Iterator<Item = &(KeyId, IssuerKey)> {
         self.0.iter()
@@ -103,10 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_57_bytes_and_every_field_shows_in_its_digest() {
+        let one = key(1);
+        assert_eq!(one.record().len(), 57);
+        let others = [key(2), IssuerKey { not_before_ms: 11, ..one }, IssuerKey { not_after_ms: 21, ..one }];
+        for other in others {
+            assert_ne!(one.digest(), other.digest());
+        }
+    }
+
+    #[test]
     fn sets_that_make_no_sense_are_refused() {
         assert_eq!(IssuerKeys::new(&[]), Err(IssuerKeysError::Count { found: 0 }));
-        let five: Vec<_> = (1..=5).map(key).collect();
-        assert_eq!(IssuerKeys::new(&five), Err(IssuerKeysError::Count { found: 5 }));
+        let many: Vec<_> = (1..=17).map(key).collect();
+        assert_eq!(IssuerKeys::new(&many), Err(IssuerKeysError::Count { found: 17 }));
+        assert!(IssuerKeys::new(&many[1..]).is_ok());
         let kid = key(1).key.key_id();
         assert_eq!(IssuerKeys::new(&[key(1), key(1)]), Err(IssuerKeysError::Duplicate { kid }));
         let empty = IssuerKey { not_after_ms: 10, ..key(1) };

@@ -4,7 +4,7 @@ use thiserror::Error;
 use veilcore::canon::DecodeError;
 use veilcore::id::{AccountId, KeyId, ProjectId};
 
-use super::{ACCESS_ENTRIES_MAX, Principal};
+use super::{ACCESS_ENTRIES_MAX, ACCESS_LIST_LEN_MAX, Principal};
 use crate::key::InvalidSignature;
 
 /// Why an access list was refused: one variant for each thing that can be amiss.
@@ -77,6 +77,18 @@ pub enum AccessError {
     Team {
         /// Which entry, from 0.
         index: usize,
+    },
+    /// An account's entry names environments, or an API key's too many, one twice, or in another order than theirs.
+    #[error("entry {index} of the access list names environments that it cannot")]
+    Environments {
+        /// Which entry, from 0.
+        index: usize,
+    },
+    /// More bytes than a list may have.
+    #[error("access list of {found} bytes, at most {ACCESS_LIST_LEN_MAX} are allowed")]
+    TooLong {
+        /// Its length, in bytes.
+        found: usize,
     },
     /// Two entries of one principal name two keys.
     #[error("entry {index} of the access list names another key than the entry before it")]

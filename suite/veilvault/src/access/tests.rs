@@ -27,7 +27,13 @@ const fn listed(fill: u8) -> Principal {
 }
 
 const fn entry(principal: u8, actions: u64) -> AccessEntry {
-    AccessEntry { principal: listed(principal), key: [principal; 32], actions, team: Some(TEAM) }
+    AccessEntry {
+        principal: listed(principal),
+        key: [principal; 32],
+        actions,
+        team: Some(TEAM),
+        environments: Vec::new(),
+    }
 }
 
 fn api_key(fill: u8, actions: u64) -> AccessEntry {
@@ -79,7 +85,7 @@ fn by_bob(entries: &[AccessEntry]) -> Result<(), AccessError> {
 fn a_list_is_read_as_it_was_signed() {
     let owner = person(OWNER);
     let bytes = seal_access(&before(), &owner).expect("a list");
-    assert_eq!(bytes.len(), 91 + 3 * 73 + 68);
+    assert_eq!(bytes.len(), 91 + 3 * 74 + 68);
     let read = AccessList::check(&bytes, &expected(&owner.public_key())).expect("the owner's list");
     assert_eq!(read, before());
     assert_eq!(AccessList::peek(&bytes), Ok(before()));
@@ -111,11 +117,10 @@ fn a_list_holds_no_entry_to_256_of_them() {
     assert_eq!(empty.len(), 159);
     assert_eq!(AccessList::check(&empty, &expected(&owner.public_key())), Ok(of(0)));
     let full = seal_access(&of(256), &owner).expect("the limit");
-    assert_eq!(full.len(), ACCESS_LIST_LEN_MAX);
+    assert_eq!(full.len(), 91 + 256 * 74 + 68);
     assert_eq!(AccessList::check(&full, &expected(&owner.public_key())), Ok(of(256)));
     assert_eq!(seal_access(&of(257), &owner), Err(AccessError::Entries { found: 257 }));
-    let too_long = DecodeError::TooLong { len: 91 + 257 * 73, max: 91 + 256 * 73 };
-    assert_eq!(judge(&of(257)), Some(AccessError::Malformed(too_long)));
+    assert_eq!(judge(&of(257)), Some(AccessError::Entries { found: 257 }));
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn a_count_that_is_not_the_number_of_entries_is_refused() {
         body[HEAD_LEN - 2..HEAD_LEN].copy_from_slice(&count.to_be_bytes());
         AccessList::peek(&statement::sign(tag::ACCESS_LIST, &body, owner.signing_key())).err()
     };
-    assert_eq!(recounted(2), Some(AccessError::Malformed(DecodeError::Trailing { left: 73 })));
+    assert_eq!(recounted(2), Some(AccessError::Malformed(DecodeError::Trailing { left: 74 })));
     assert_eq!(recounted(4), Some(AccessError::Malformed(DecodeError::Truncated { needed: 1, left: 0 })));
     assert_eq!(recounted(257), Some(AccessError::Entries { found: 257 }));
 }
@@ -200,30 +205,28 @@ fn number_and_parent_have_to_agree_even_when_signed() {
 fn an_account_is_named_through_a_team_and_an_api_key_through_none() {
     let of = |entry: AccessEntry| judge(&list(1, OWNER, &[entry]));
     let (bob, key) = (entry(BOB, READ), api_key(1, READ));
-    assert_eq!((of(bob), of(key)), (None, None));
+    assert_eq!((of(bob.clone()), of(key.clone())), (None, None));
     let refused = Some(AccessError::Team { index: 0 });
-    assert_eq!(of(AccessEntry { team: None, ..bob }), refused);
+    assert_eq!(of(AccessEntry { team: None, ..bob.clone() }), refused);
     assert_eq!(of(AccessEntry { team: bob.team, ..key }), refused);
 }
 
 #[test]
 fn entries_out_of_order_or_there_twice_are_refused_even_when_signed() {
     let first = entry(BOB, READ);
-    let other_team = AccessEntry { team: Some(TeamId::from_bytes([8; 16])), ..first };
+    let other_team = AccessEntry { team: Some(TeamId::from_bytes([8; 16])), ..first.clone() };
     let of = |entries: &[AccessEntry]| judge(&list(1, OWNER, entries));
-    assert_eq!(of(&[first, other_team, entry(CAROL, READ), api_key(1, READ)]), None);
+    let good = [first.clone(), other_team.clone(), entry(CAROL, READ), api_key(1, READ)];
+    assert_eq!(of(&good), None);
     let refused = Some(AccessError::Order { index: 1 });
-    assert_eq!(of(&[entry(CAROL, READ), first]), refused, "by account");
-    assert_eq!(of(&[api_key(1, READ), first]), refused, "by kind");
-    assert_eq!(of(&[other_team, first]), refused, "by team");
-    assert_eq!(of(&[first, first]), refused, "the same entry");
-    assert_eq!(of(&[first, AccessEntry { actions: WRITE, ..first }]), refused, "the same place");
-    assert_eq!(
-        of(&[first, AccessEntry { key: [9; 32], ..first }]),
-        refused,
-        "the same place with another key"
-    );
-    let twice = list(1, OWNER, &[first, first]);
+    assert_eq!(of(&[entry(CAROL, READ), first.clone()]), refused, "by account");
+    assert_eq!(of(&[api_key(1, READ), first.clone()]), refused, "by kind");
+    assert_eq!(of(&[other_team, first.clone()]), refused, "by team");
+    let then = |second: AccessEntry| of(&[first.clone(), second]);
+    assert_eq!(then(first.clone()), refused, "the same entry");
+    assert_eq!(then(AccessEntry { actions: WRITE, ..first.clone() }), refused, "the same place");
+    assert_eq!(then(AccessEntry { key: [9; 32], ..first.clone() }), refused, "with another key");
+    let twice = list(1, OWNER, &[first.clone(), first]);
     assert_eq!(seal_access(&twice, &person(OWNER)), Err(AccessError::Order { index: 1 }));
 }
 
@@ -239,8 +242,102 @@ fn an_entry_that_means_nothing_is_refused_even_when_signed() {
         assert_eq!(of(entry(CAROL, bits)), Some(AccessError::Actions { index: 1, found: bits }));
     }
     let zero = AccessEntry { key: [BOB; 32], team: Some(TeamId::from_bytes([9; 16])), ..entry(BOB, READ) };
-    assert_eq!(of(zero), None, "one principal through two teams");
+    assert_eq!(of(zero.clone()), None, "one principal through two teams");
     assert_eq!(of(AccessEntry { key: [9; 32], ..zero }), Some(AccessError::Key { index: 1 }));
+}
+
+const fn environment(fill: u8) -> EnvironmentId {
+    EnvironmentId::from_bytes([fill; 16])
+}
+
+/// An API key that is kept to these environments.
+fn kept_to(fill: u8, actions: u64, environments: &[u8]) -> AccessEntry {
+    let environments = environments.iter().map(|fill| environment(*fill)).collect();
+    AccessEntry { environments, ..api_key(fill, actions) }
+}
+
+#[test]
+fn an_api_key_reads_the_environments_it_is_kept_to_and_an_account_all() {
+    let list = list(1, OWNER, &[entry(BOB, READ), kept_to(0x11, READ, &[1, 2]), kept_to(0x12, WRITE, &[1])]);
+    let reads = |principal, of: u8| list.reads(principal, environment(of));
+    let key = |fill| Principal::ApiKey(ApiKeyId::from_bytes([fill; 16]));
+    assert!(reads(listed(BOB), 1) && reads(listed(BOB), 3));
+    assert!(reads(key(0x11), 1) && reads(key(0x11), 2) && !reads(key(0x11), 3));
+    assert!(!reads(key(0x12), 1), "writes without reading");
+    assert!(!reads(listed(CAROL), 1) && !reads(key(0x13), 1), "not listed");
+    let owner = person(OWNER);
+    let bytes = seal_access(&list, &owner).expect("a list");
+    assert_eq!(bytes.len(), 91 + 3 * 74 + 3 * 16 + 68);
+    assert_eq!(AccessList::check(&bytes, &expected(&owner.public_key())), Ok(list));
+}
+
+#[test]
+fn environments_that_an_entry_cannot_name_are_refused_even_when_signed() {
+    let of = |entry: AccessEntry| {
+        let list = list(1, OWNER, &[entry]);
+        assert_eq!(seal_access(&list, &person(OWNER)).err(), judge(&list), "both sides say the same");
+        judge(&list)
+    };
+    let refused = Some(AccessError::Environments { index: 0 });
+    let all: Vec<u8> = (0..32).collect();
+    assert_eq!(of(kept_to(0x11, READ, &all)), None);
+    let more: Vec<u8> = (0..33).collect();
+    assert_eq!(of(kept_to(0x11, READ, &more)), refused, "33 of them");
+    assert_eq!(of(kept_to(0x11, READ, &[2, 1])), refused, "out of order");
+    assert_eq!(of(kept_to(0x11, READ, &[1, 1])), refused, "one twice");
+    let account = AccessEntry { environments: vec![environment(1)], ..entry(BOB, READ) };
+    assert_eq!(of(account), refused, "an account's");
+}
+
+#[test]
+fn a_list_of_more_bytes_than_the_limit_is_refused() {
+    let all: Vec<u8> = (0..32).collect();
+    let of = |keys: u8, accounts: u8| {
+        let accounts = (1..=accounts).map(|fill| entry(fill, READ));
+        let keys = (1..=keys).map(|fill| kept_to(fill, READ, &all));
+        list(1, OWNER, &accounts.chain(keys).collect::<Vec<_>>())
+    };
+    let owner = person(OWNER);
+    // 41 keys with 32 environments each and 5 accounts: 24,555 bytes; one more is over.
+    let most = seal_access(&of(41, 5), &owner).expect("within the limit");
+    assert_eq!(most.len(), 24_555);
+    let found = 24_555 + 74;
+    assert_eq!(seal_access(&of(41, 6), &owner), Err(AccessError::TooLong { found }));
+    let too_long = DecodeError::TooLong { len: found - 68, max: ACCESS_LIST_LEN_MAX - 68 };
+    assert_eq!(judge(&of(41, 6)), Some(AccessError::Malformed(too_long)));
+}
+
+#[test]
+fn other_environments_are_a_new_gift_and_fewer_are_not() {
+    let (kept, gift) =
+        (Ok(()), |bits| Err(AccessError::Exceeds { principal: api_key(0x11, 1).principal, actions: bits }));
+    // The owner let a key write, which Bob, who reads and shares, does not hold.
+    let after = |was: &[u8], is: &[u8]| {
+        let before = list(1, OWNER, &[entry(BOB, READ | SHARE), kept_to(0x11, READ | WRITE, was)]);
+        let next = list(2, BOB, &[entry(BOB, READ | SHARE), kept_to(0x11, READ | WRITE, is)]);
+        next.follows(Some(&before), account(OWNER))
+    };
+    assert_eq!(after(&[1, 2], &[1, 2]), kept);
+    assert_eq!(after(&[1, 2], &[2]), kept, "fewer");
+    assert_eq!(after(&[], &[2]), kept, "one of all");
+    assert_eq!(after(&[1, 2], &[2, 3]), gift(WRITE), "another one");
+    assert_eq!(after(&[1, 2], &[]), gift(WRITE), "all");
+    assert_eq!(after(&[1], &[1, 2]), gift(WRITE), "one more");
+}
+
+#[test]
+fn what_is_left_of_an_entry_is_told_by_its_environments_too() {
+    let left = |is: &[AccessEntry], was: &AccessEntry| list(2, OWNER, is).left_of(was);
+    let was = kept_to(0x11, READ | WRITE, &[1, 2]);
+    assert_eq!(left(std::slice::from_ref(&was), &was), READ | WRITE);
+    assert_eq!(left(&[kept_to(0x11, READ, &[1, 2, 3])], &was), READ);
+    assert_eq!(left(&[kept_to(0x11, READ | WRITE, &[])], &was), READ | WRITE);
+    assert_eq!(left(&[kept_to(0x11, READ | WRITE, &[1])], &was), 0, "an environment was taken");
+    let next = [AccessEntry { key: [9; 32], ..was.clone() }];
+    assert_eq!(left(&next, &was), READ | WRITE, "the key's next generation");
+    let bob = entry(BOB, READ);
+    assert_eq!(left(&[AccessEntry { key: [9; 32], ..bob.clone() }], &bob), 0, "a person's other keys");
+    assert_eq!(left(&[], &was), 0);
 }
 
 #[test]
@@ -322,7 +419,7 @@ fn a_sharer_gives_what_he_holds_and_no_more() {
     assert_eq!(with(&[entry(0xd0, READ | SHARE)]), Ok(()));
     assert_eq!(with(&[entry(0xd0, READ | WRITE)]), exceeds(listed(0xd0), WRITE));
     let key = api_key(0x12, DELETE);
-    assert_eq!(with(&[key]), exceeds(key.principal, DELETE));
+    assert_eq!(with(std::slice::from_ref(&key)), exceeds(key.principal, DELETE));
     assert_eq!(by_bob(&[entry(BOB, READ | SHARE | WRITE)]), exceeds(listed(BOB), WRITE), "nor to himself");
     assert_eq!(by_bob(&[entry(CAROL, READ | WRITE | DELETE)]), exceeds(listed(CAROL), DELETE));
     assert_eq!(by_bob(&[entry(CAROL, READ | WRITE | SHARE)]), Ok(()));
@@ -332,9 +429,13 @@ fn a_sharer_gives_what_he_holds_and_no_more() {
 fn what_another_holds_is_not_moved_to_another_key_or_team() {
     let carol = entry(CAROL, READ | WRITE);
     let refused = Err(AccessError::Exceeds { principal: carol.principal, actions: WRITE });
-    assert_eq!(by_bob(&[AccessEntry { key: [9; 32], ..carol }]), refused, "write would be in other hands");
-    let other_team = AccessEntry { team: Some(TeamId::from_bytes([8; 16])), ..carol };
-    assert_eq!(by_bob(&[carol, other_team]), refused, "she would keep it after leaving her team");
+    assert_eq!(
+        by_bob(&[AccessEntry { key: [9; 32], ..carol.clone() }]),
+        refused,
+        "write would be in other hands"
+    );
+    let other_team = AccessEntry { team: Some(TeamId::from_bytes([8; 16])), ..carol.clone() };
+    assert_eq!(by_bob(&[carol.clone(), other_team]), refused, "she would keep it after leaving her team");
     assert_eq!(by_bob(&[AccessEntry { team: None, ..carol }]), refused);
     let changed = AccessEntry { key: [9; 32], ..entry(BOB, READ | SHARE) };
     assert_eq!(by_bob(&[changed]), Ok(()), "Bob's own, under his next key");
@@ -377,8 +478,9 @@ fn every_flipped_bit_is_refused() {
 }
 
 fn any_entry() -> impl Strategy<Value = AccessEntry> {
-    (any::<bool>(), any::<[u8; 16]>(), any::<[u8; 32]>(), 1..=GRANTABLE, 1u8..4).prop_map(
-        |(account, id, key, actions, team)| AccessEntry {
+    let environments = proptest::collection::btree_set(any::<[u8; 16]>(), 0..4);
+    (any::<bool>(), any::<[u8; 16]>(), any::<[u8; 32]>(), 1..=GRANTABLE, 1u8..4, environments).prop_map(
+        |(account, id, key, actions, team, environments)| AccessEntry {
             principal: match account {
                 true => Principal::Account(AccountId::from_bytes(id)),
                 false => Principal::ApiKey(ApiKeyId::from_bytes(id)),
@@ -386,6 +488,10 @@ fn any_entry() -> impl Strategy<Value = AccessEntry> {
             key,
             actions: (actions & GRANTABLE).max(1),
             team: account.then_some(TeamId::from_bytes([team; 16])),
+            environments: match account {
+                true => Vec::new(),
+                false => environments.into_iter().map(EnvironmentId::from_bytes).collect(),
+            },
         },
     )
 }

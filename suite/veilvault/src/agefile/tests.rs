@@ -19,13 +19,14 @@ impl Read for Broken {
 #[test]
 fn a_source_that_fails_is_not_blamed_on_the_file() {
     let key = AgeKey::from_secret(veilcore::secret::Secret::new([1; 32]));
-    let refused = Plain::open(Broken, 100, Policy::ANY, &key, Box::new(Inline::default()))
+    let refused = Plain::open(Broken, 100, Policy::ANY, key.as_age(), Box::new(Inline::default()))
         .err()
         .expect("cannot be read");
     assert!(matches!(refused, FileError::Io(e) if e.to_string() == "the disk is gone"));
     let half = b"age-encryption.org/v1\n".chain(Broken);
-    let refused =
-        Plain::open(half, 100, Policy::ANY, &key, Box::new(Inline::default())).err().expect("cannot be read");
+    let refused = Plain::open(half, 100, Policy::ANY, key.as_age(), Box::new(Inline::default()))
+        .err()
+        .expect("cannot be read");
     assert!(matches!(refused, FileError::Io(_)));
 }
 
@@ -33,7 +34,7 @@ fn a_source_that_fails_is_not_blamed_on_the_file() {
 fn a_source_without_end_is_left_at_the_limit() {
     let key = AgeKey::from_secret(veilcore::secret::Secret::new([1; 32]));
     let endless = b"age-encryption.org/v1\n-> X25519 ".chain(io::repeat(b'a'));
-    let refused = Plain::open(endless, 5_000, Policy::ANY, &key, Box::new(Inline::default()))
+    let refused = Plain::open(endless, 5_000, Policy::ANY, key.as_age(), Box::new(Inline::default()))
         .err()
         .expect("never ends");
     assert!(matches!(refused, FileError::TooLong { limit: 5_000 }));

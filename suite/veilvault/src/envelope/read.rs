@@ -102,7 +102,7 @@ enum State {
 
 impl<R: Read> OpenReader<R> {
     fn new(source: R, seal: Seal, key: &EpochKey, digester: Box<dyn Digester>) -> Result<Self, OpenError> {
-        let plain = Plain::open(source, seal.ciphertext_len, Policy::BLOB, key.age_key(), digester)?;
+        let plain = Plain::open(source, seal.ciphertext_len, Policy::BLOB, key.age_key().as_age(), digester)?;
         // The content length is meaningful from here on: the key has been shown to be the right one.
         let content_len = seal.content_len(key);
         if content_len > content_len_max(seal.kind) {

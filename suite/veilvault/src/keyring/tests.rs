@@ -10,8 +10,13 @@ use crate::key::PublicKey;
 const PROJECT: ProjectId = ProjectId::from_bytes([1; 16]);
 const ENVIRONMENT: EnvironmentId = EnvironmentId::from_bytes([2; 16]);
 const ALICE: AccountId = AccountId::from_bytes([0xa1; 16]);
-const SUBJECT: KeyringSubject =
-    KeyringSubject { project: PROJECT, environment: ENVIRONMENT, epoch: 3, created_at_ms: 1_700_000_000_000 };
+const SUBJECT: KeyringSubject = KeyringSubject {
+    project: PROJECT,
+    environment: ENVIRONMENT,
+    epoch: 3,
+    access_list: 7,
+    created_at_ms: 1_700_000_000_000,
+};
 
 fn person(fill: u8) -> Identity {
     let ark = AccountRootKey::from_secret(Secret::new([fill; 32]));
@@ -40,6 +45,7 @@ fn signed_file(plaintext: &[&[u8]], key: &EpochKey) -> Keyring {
         project: PROJECT,
         environment: ENVIRONMENT,
         epoch: 3,
+        access_list: 7,
         recipient: key.recipient().clone(),
         digest: sha256(&file),
         author: ALICE,

@@ -38,6 +38,15 @@ pub enum LintError {
         /// The limit.
         limit: usize,
     },
+    /// No threshold stanza in a token keyring.
+    #[error("no threshold stanza")]
+    NoTdh2,
+    /// More threshold stanzas than a token keyring has.
+    #[error("more than {limit} threshold stanzas")]
+    TooManyTdh2 {
+        /// The limit.
+        limit: usize,
+    },
     /// A stanza of a type this kind of file does not have.
     #[error("age stanza {index} is of a type that does not belong here")]
     Foreign {

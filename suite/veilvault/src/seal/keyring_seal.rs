@@ -12,11 +12,11 @@ use crate::header::{HeaderKind, HeaderLine};
 use crate::key::{PublicKey, Recipient};
 use crate::statement::{self, STATEMENT_OVERHEAD};
 
-/// Length of a keyring seal: u32 length, body of 133 bytes, signature.
+/// Length of a keyring seal: u32 length, body of 141 bytes, signature.
 pub const KEYRING_SEAL_LEN: usize = BODY_LEN + STATEMENT_OVERHEAD;
 
 const SEAL_VERSION: u8 = 1;
-const BODY_LEN: usize = 133;
+const BODY_LEN: usize = 141;
 
 /// What a keyring seal says. All of it is visible to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub struct KeyringSeal {
     pub environment: EnvironmentId,
     /// Epoch, from 1.
     pub epoch: u32,
+    /// Number of the access list that said whom the file is for, 0 when there was none. For a key that was handed on to one
+    /// principal, the list under which it was.
+    pub access_list: u64,
     /// Public half of the epoch key: what blobs of the epoch are encrypted to.
     pub recipient: Recipient,
     /// SHA-256 of the keyring file.
@@ -61,6 +64,19 @@ impl KeyringSeal {
     /// # Errors
     /// [`SealError`] names the first thing amiss.
     pub fn check(bytes: &[u8], file: &[u8], expected: &ExpectedKeyring<'_>) -> Result<Self, SealError> {
+        let seal = Self::check_alone(bytes, expected)?;
+        if seal.digest != sha256(file) {
+            return Err(SealError::Digest);
+        }
+        Ok(seal)
+    }
+
+    /// The same without the file: what the epoch's author said of its key, for whoever has a keyring of another file. Says
+    /// nothing of what is in any file.
+    ///
+    /// # Errors
+    /// As [`KeyringSeal::check`], but for the digest.
+    pub fn check_alone(bytes: &[u8], expected: &ExpectedKeyring<'_>) -> Result<Self, SealError> {
         let signed = statement::split(bytes, BODY_LEN)?;
         let seal = Self::decode(signed.body)?;
         signed.verify(tag::KEYRING, expected.author_key)?;
@@ -81,9 +97,6 @@ impl KeyringSeal {
         }
         if seal.epoch != expected.epoch {
             return Err(SealError::Epoch { expected: expected.epoch, found: seal.epoch });
-        }
-        if seal.digest != sha256(file) {
-            return Err(SealError::Digest);
         }
         Ok(seal)
     }
@@ -115,13 +128,14 @@ impl KeyringSeal {
             .fixed(self.project.as_bytes())
             .fixed(self.environment.as_bytes())
             .u32(self.epoch)
+            .u64(self.access_list)
             .fixed(self.recipient.as_bytes())
             .fixed(&self.digest)
             .fixed(self.author.as_bytes())
             .fixed(self.author_key.as_bytes())
             .u64(self.created_at_ms)
             .finish();
-        statement::sign(tag::KEYRING, &body, key).try_into().expect("the fields above are 133 bytes together")
+        statement::sign(tag::KEYRING, &body, key).try_into().expect("the fields above are 141 bytes together")
     }
 
     fn decode(body: &[u8]) -> Result<Self, SealError> {
@@ -134,6 +148,7 @@ impl KeyringSeal {
             project: ProjectId::from_bytes(body.array()?),
             environment: EnvironmentId::from_bytes(body.array()?),
             epoch: body.u32()?,
+            access_list: body.u64()?,
             recipient: Recipient::from_bytes(&body.array()?).map_err(SealError::Recipient)?,
             digest: body.array()?,
             author: AccountId::from_bytes(body.array()?),

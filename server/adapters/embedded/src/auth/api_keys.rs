@@ -6,9 +6,9 @@ use std::{str::FromStr, sync::Arc};
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params, types::Type};
 use veilcloud_domain::{
-    audit::model::Line,
+    audit::model::{Kind, Line},
     auth::api_keys::{
-        model::{ApiKey, KeyStanding, NextSecret, Overlap, Scope, Verifier},
+        model::{ApiKey, KeyStanding, NextSecret, Overlap, Record, Scope, TokenHalf, Verifier, line_about},
         port::{ApiKeyStore, Created},
     },
     page::{Page, PageArgs},
@@ -17,11 +17,16 @@ use veilcloud_domain::{
 use veilcore::id::{AccountId, ApiKeyId, ProjectId};
 use veilsign::capability::Actions;
 
-use super::{accounts, directory::Standings};
-use crate::db::{Db, Maybe, fault::Outcome, int, ordered, text_at, u64_at};
+use super::{accounts, directory::Standings, halves};
+use crate::db::{Db, Maybe, Tx, fault::Outcome, int, ordered, text_at, u64_at};
 
-const COLUMNS: &str = "id, account, name, actions, project, environments, networks, public_key, generation, verifier,
-    before_verifier, before_expires_at_ms, before_until_ms, created_at_ms, expires_at_ms, revoked_at_ms, last_used_at_ms";
+/// A key, with the records of its generations that are good.
+const SELECT: &str =
+    "SELECT k.id, k.account, k.name, k.actions, k.project, k.environments, k.networks, h.record,
+    k.generation, k.verifier, k.before_verifier, k.before_expires_at_ms, k.before_until_ms, k.created_at_ms,
+    k.expires_at_ms, k.revoked_at_ms, k.last_used_at_ms, h.digest, b.digest FROM api_keys k
+    LEFT JOIN token_halves h ON h.api_key = k.id AND h.generation = k.generation
+    LEFT JOIN token_halves b ON b.api_key = k.id AND b.generation = k.generation - 1";
 
 /// API keys in the database.
 pub(crate) struct SqliteApiKeys {
@@ -34,6 +39,7 @@ impl ApiKeyStore for SqliteApiKeys {
     async fn create_key(
         &self,
         key: ApiKey,
+        half: Option<TokenHalf>,
         limit: u32,
         over: u32,
         line: Line,
@@ -44,7 +50,7 @@ impl ApiKeyStore for SqliteApiKeys {
                 if accounts::standing(tx.conn, key.account)?.is_none() {
                     return Ok(Created::Gone);
                 }
-                if by_id(tx.conn, key.id)?.is_some() {
+                if was_given(tx.conn, key.id)? {
                     return Ok(Created::Taken);
                 }
                 let live: u32 = tx
@@ -57,8 +63,11 @@ impl ApiKeyStore for SqliteApiKeys {
                 if live >= limit {
                     return Ok(Created::Limit);
                 }
-                let gone = purge(tx.conn, &key, over)?;
+                let gone = purge(tx, &key, over)?;
                 insert(tx.conn, &key)?;
+                if let Some(half) = &half {
+                    halves::insert(tx.conn, key.id, half)?;
+                }
                 tx.log(&line)?;
                 tx.after(move || gone.iter().for_each(|id| standings.keys.forget(id)));
                 Ok(Created::Done)
@@ -89,7 +98,7 @@ impl ApiKeyStore for SqliteApiKeys {
                 let after = page.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
                 let limit = i64::try_from(page.size).unwrap_or(i64::MAX).saturating_add(1);
                 let mut statement = conn.prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM api_keys WHERE account = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+                    "{SELECT} WHERE k.account = ?1 AND k.id > ?2 ORDER BY k.id LIMIT ?3"
                 ))?;
                 let rows = statement.query_map(params![account.as_bytes(), after, limit], row)?;
                 Ok(Page::cut(rows.collect::<rusqlite::Result<_>>()?, page.size, |key: &ApiKey| key.id))
@@ -111,8 +120,8 @@ impl ApiKeyStore for SqliteApiKeys {
                 let rows = tx
                     .conn
                     .prepare_cached(
-                        "UPDATE api_keys SET generation = generation + 1, verifier = ?4, public_key = ?5,
-                             before_verifier = ?6, before_expires_at_ms = ?7, before_until_ms = ?8, expires_at_ms = ?9
+                        "UPDATE api_keys SET generation = generation + 1, verifier = ?4,
+                             before_verifier = ?5, before_expires_at_ms = ?6, before_until_ms = ?7, expires_at_ms = ?8
                          WHERE id = ?1 AND account = ?2 AND generation = ?3 AND revoked_at_ms IS NULL",
                     )?
                     .execute(params![
@@ -120,17 +129,58 @@ impl ApiKeyStore for SqliteApiKeys {
                         account.as_bytes(),
                         next.generation,
                         next.verifier.0,
-                        next.public_key,
                         overlap.map(|o| o.verifier.0),
                         overlap.map(|o| ordered(o.expires_at_ms)),
                         overlap.map(|o| ordered(o.until_ms)),
                         ordered(next.expires_at_ms),
                     ])?;
                 if rows == 1 {
+                    let generation = next.generation.saturating_add(1);
+                    if let Some(half) = &next.half {
+                        halves::insert(tx.conn, id, half)?;
+                    }
+                    halves::destroy_others(tx, id, generation, overlap.is_some())?;
                     tx.log(&line)?;
                     tx.after(move || standings.keys.forget(&id));
                 }
                 Ok(rows == 1)
+            })
+            .await
+    }
+
+    async fn half(&self, id: ApiKeyId, generation: u32) -> Result<Option<TokenHalf>, StoreError> {
+        self.db.read(move |conn| halves::find(conn, id, generation)).await
+    }
+
+    async fn records(
+        &self,
+        keys: Vec<(ApiKeyId, [u8; 32])>,
+        now_ms: u64,
+    ) -> Result<Vec<(ApiKeyId, Vec<u8>)>, StoreError> {
+        self.db
+            .read(move |conn| {
+                let mut found = Vec::new();
+                for (id, digest) in &keys {
+                    if let Some(record) = halves::record(conn, *id, digest, now_ms)? {
+                        found.push((*id, record));
+                    }
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn destroy_halves(&self, now_ms: u64, limit: usize) -> Result<usize, StoreError> {
+        // Most sweeps find nothing, and a look does not trouble the writer.
+        if !self.db.read(move |conn| halves::are_over(conn, now_ms)).await? {
+            return Ok(0);
+        }
+        let standings = self.standings.clone();
+        self.db
+            .write(move |tx| {
+                let count = halves::destroy_over(tx, now_ms, limit)?;
+                tx.after(move || standings.keys.forget_all());
+                Ok(count)
             })
             .await
     }
@@ -153,6 +203,7 @@ impl ApiKeyStore for SqliteApiKeys {
                     )?
                     .execute(params![id.as_bytes(), account.as_bytes(), int(at_ms)])?;
                 if rows == 1 {
+                    halves::destroy_all(tx, id)?;
                     tx.log(&line)?;
                     tx.after(move || standings.keys.forget(&id));
                 }
@@ -177,24 +228,53 @@ impl ApiKeyStore for SqliteApiKeys {
     }
 }
 
+/// Revokes every key of an account that is neither revoked nor expired, with a line each; gives them.
+pub(super) fn revoke_all(tx: &Tx<'_>, account: AccountId, at_ms: u64) -> Outcome<Vec<ApiKeyId>> {
+    let mut statement = tx.conn.prepare_cached(
+        "UPDATE api_keys SET revoked_at_ms = ?2
+         WHERE account = ?1 AND revoked_at_ms IS NULL AND expires_at_ms > ?2 RETURNING id, generation",
+    )?;
+    let row = |r: &Row<'_>| Ok((ApiKeyId::from_bytes(r.get(0)?), r.get(1)?));
+    let revoked = statement.query_map(params![account.as_bytes(), ordered(at_ms)], row)?;
+    let mut revoked = revoked.collect::<rusqlite::Result<Vec<(ApiKeyId, u32)>>>()?;
+    revoked.sort_unstable();
+    for (id, generation) in &revoked {
+        tx.log(&line_about(Kind::ApiKeyRevoke, account, *id, *generation, at_ms))?;
+    }
+    if !revoked.is_empty() {
+        halves::destroy_of(tx, account)?;
+    }
+    Ok(revoked.into_iter().map(|(id, _)| id).collect())
+}
+
 /// Forgets the account's oldest keys that are over, but `keep`; gives them.
-fn purge(conn: &Connection, created: &ApiKey, keep: u32) -> Outcome<Vec<ApiKeyId>> {
-    let mut statement = conn.prepare_cached(
-        "DELETE FROM api_keys WHERE id IN (
-             SELECT id FROM api_keys WHERE account = ?1 AND (revoked_at_ms IS NOT NULL OR expires_at_ms <= ?2)
-             ORDER BY created_at_ms DESC, id DESC LIMIT -1 OFFSET ?3)
-         RETURNING id",
+fn purge(tx: &Tx<'_>, created: &ApiKey, keep: u32) -> Outcome<Vec<ApiKeyId>> {
+    let mut statement = tx.conn.prepare_cached(
+        "SELECT id FROM api_keys WHERE account = ?1 AND (revoked_at_ms IS NOT NULL OR expires_at_ms <= ?2)
+         ORDER BY created_at_ms DESC, id DESC LIMIT -1 OFFSET ?3",
     )?;
     let values = params![created.account.as_bytes(), ordered(created.created_at_ms), keep];
     let rows = statement.query_map(values, |r| r.get(0).map(ApiKeyId::from_bytes))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let gone: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    for id in &gone {
+        halves::destroy_all(tx, *id)?;
+        tx.conn.prepare_cached("DELETE FROM api_keys WHERE id = ?1")?.execute([id.as_bytes()])?;
+    }
+    Ok(gone)
+}
+
+/// Whether a key of this id is there, or ever was: whoever saw a key must not meet another under its id.
+fn was_given(conn: &Connection, id: ApiKeyId) -> Outcome<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM api_key_ids WHERE id = ?1")?.exists([id.as_bytes()])?)
 }
 
 fn insert(conn: &Connection, key: &ApiKey) -> Outcome<()> {
-    conn.prepare_cached(&format!(
-        "INSERT INTO api_keys ({COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, NULL, ?11, ?12, NULL, NULL)"
-    ))?
+    conn.prepare_cached("INSERT INTO api_key_ids (id) VALUES (?1)")?.execute([key.id.as_bytes()])?;
+    conn.prepare_cached(
+        "INSERT INTO api_keys (id, account, name, actions, project, environments, networks, generation, verifier,
+             created_at_ms, expires_at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?
     .execute(params![
         key.id.as_bytes(),
         key.account.as_bytes(),
@@ -203,7 +283,6 @@ fn insert(conn: &Connection, key: &ApiKey) -> Outcome<()> {
         key.scope.project.map(|id| *id.as_bytes()),
         joined(&key.scope.environments),
         joined(&key.scope.networks),
-        key.public_key,
         key.generation,
         key.verifier.0,
         ordered(key.created_at_ms),
@@ -212,8 +291,9 @@ fn insert(conn: &Connection, key: &ApiKey) -> Outcome<()> {
     Ok(())
 }
 
-fn by_id(conn: &Connection, id: ApiKeyId) -> Outcome<Option<ApiKey>> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1"))?;
+/// A key.
+pub(crate) fn by_id(conn: &Connection, id: ApiKeyId) -> Outcome<Option<ApiKey>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.id = ?1"))?;
     Ok(statement.query_row([id.as_bytes()], row).maybe()?)
 }
 
@@ -224,6 +304,7 @@ fn row(r: &Row<'_>) -> rusqlite::Result<ApiKey> {
             verifier: Verifier(verifier),
             expires_at_ms: u64_at(r, 11)?,
             until_ms: u64_at(r, 12)?,
+            record: r.get(18)?,
         }),
         None => None,
     };
@@ -237,7 +318,10 @@ fn row(r: &Row<'_>) -> rusqlite::Result<ApiKey> {
             environments: split(r, 5)?,
             networks: split(r, 6)?,
         },
-        public_key: r.get(7)?,
+        record: match r.get::<_, Option<Vec<u8>>>(7)? {
+            Some(bytes) => Some(Record { bytes, digest: r.get(17)? }),
+            None => None,
+        },
         generation: r.get(8)?,
         verifier: Verifier(r.get(9)?),
         overlap,

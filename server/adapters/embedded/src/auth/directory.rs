@@ -1,6 +1,6 @@
 //! The directory: `accounts` and `sessions` behind one port, with what the gate asks on every request in memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use veilcloud_domain::{
@@ -16,12 +16,17 @@ use veilcore::id::{AccountId, ApiKeyId, SessionId};
 
 use super::{
     accounts::{self, AccountStanding},
+    api_keys, halves,
     sessions::{self, SessionStanding},
 };
 use crate::{cache::Cache, db::Db, projects::catalog::ProjectCaches, teams::rows as teams};
 
 /// Accounts and sessions whose standing is kept in memory, each.
 pub(crate) const STANDINGS_MAX: usize = 65_536;
+/// How long an API key's row is believed without a look at it.
+const KEY_LIFE: Duration = Duration::from_secs(300);
+/// The same of an account's tier and revocation epoch, and of a session.
+const ACCOUNT_LIFE: Duration = Duration::from_secs(60);
 
 /// What the gate asks on every request.
 pub(crate) struct Standings {
@@ -34,9 +39,9 @@ impl Standings {
     /// Empty.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
-            accounts: Cache::new(STANDINGS_MAX),
-            sessions: Cache::new(STANDINGS_MAX),
-            keys: Cache::new(STANDINGS_MAX),
+            accounts: Cache::new(STANDINGS_MAX).living(ACCOUNT_LIFE),
+            sessions: Cache::new(STANDINGS_MAX).living(ACCOUNT_LIFE),
+            keys: Cache::new(STANDINGS_MAX).living(KEY_LIFE),
         })
     }
 
@@ -115,7 +120,14 @@ impl Directory for SqliteDirectory {
                 let ended = sessions::end(tx.conn, id, ending)?;
                 let leaf = tx.log_all(&lines)?;
                 accounts::set_key_index(tx.conn, id, leaf)?;
-                tx.after(move || standings.forget(id, &ended));
+                let revoked = match new.recovery {
+                    Some(_) => api_keys::revoke_all(tx, id, lines.first().map_or(0, |line| line.at_ms))?,
+                    None => Vec::new(),
+                };
+                tx.after(move || {
+                    standings.forget(id, &ended);
+                    revoked.iter().for_each(|key| standings.keys.forget(key));
+                });
                 Ok(true)
             })
             .await
@@ -131,6 +143,7 @@ impl Directory for SqliteDirectory {
                 }
                 let ended = sessions::of(tx.conn, id)?;
                 let told = teams::tell_owners(tx, id, lines.first().map_or(0, |line| line.at_ms))?;
+                halves::destroy_of(tx, id)?;
                 if !accounts::delete(tx.conn, id)? {
                     return Ok(Deletion::Unknown);
                 }

@@ -3,7 +3,9 @@
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod attempts;
+pub(crate) mod capabilities;
 pub(crate) mod directory;
+pub(crate) mod halves;
 pub(crate) mod meter;
 pub(crate) mod nullifiers;
 pub(crate) mod replies;

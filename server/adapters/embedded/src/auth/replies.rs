@@ -164,14 +164,20 @@ fn lock(entries: &Entries) -> MutexGuard<'_, HashMap<RequestKey, Entry>> {
     entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The column `api_key`: empty for a session.
+fn api_key(key: &RequestKey) -> &[u8] {
+    key.api_key.as_ref().map_or(&[], |id| id.as_bytes())
+}
+
 type Stored = ([u8; 32], Vec<u8>);
 
 fn stored(conn: &Connection, key: &RequestKey, now_ms: u64) -> Outcome<Option<Stored>> {
     let mut statement = conn.prepare_cached(
-        "SELECT content, reply, expires_at_ms FROM replies WHERE account = ?1 AND method = ?2 AND request_id = ?3",
+        "SELECT content, reply, expires_at_ms FROM replies
+         WHERE account = ?1 AND api_key = ?2 AND method = ?3 AND request_id = ?4",
     )?;
     let row = statement
-        .query_row(params![key.account.as_bytes(), key.method, key.request_id], |r| {
+        .query_row(params![key.account.as_bytes(), api_key(key), key.method, key.request_id], |r| {
             Ok((r.get(0)?, r.get(1)?, u64_at(r, 2)?))
         })
         .maybe()?;
@@ -191,11 +197,12 @@ fn insert(
     )?
     .execute(params![ordered(now_ms), PURGE_MAX])?;
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO replies (account, method, request_id, content, reply, expires_at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO replies (account, api_key, method, request_id, content, reply, expires_at_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         key.account.as_bytes(),
+        api_key(key),
         key.method,
         key.request_id,
         content,

@@ -31,12 +31,13 @@ pub(crate) fn purge(conn: &Connection, opened: &Session) -> Outcome<Vec<SessionI
     )
 }
 
-/// Ends the account's oldest live sessions but `keep`; gives them.
+/// Ends the account's oldest live sessions but `keep`; gives them. Issued capabilities are counted apart.
 pub(crate) fn end_oldest(conn: &Connection, account: AccountId, keep: u32) -> Outcome<Vec<SessionId>> {
     ids(
         conn,
         "UPDATE sessions SET live = 0 WHERE id IN (
              SELECT id FROM sessions WHERE account = ?1 AND live = 1
+                 AND NOT EXISTS (SELECT 1 FROM capabilities WHERE capabilities.id = sessions.id)
              ORDER BY logged_in_at_ms DESC, id DESC LIMIT -1 OFFSET ?2)
          RETURNING id",
         params![account.as_bytes(), keep],

@@ -36,6 +36,17 @@ const MIGRATIONS: &[Migration] = &[
         name: "0008_api_keys.sql",
         sql: include_str!("../../migrations/0008_api_keys.sql"),
     },
+    Migration {
+        number: 9,
+        name: "0009_service_tokens.sql",
+        sql: include_str!("../../migrations/0009_service_tokens.sql"),
+    },
+    Migration {
+        number: 10,
+        name: "0010_issuers.sql",
+        sql: include_str!("../../migrations/0010_issuers.sql"),
+    },
+    Migration { number: 11, name: "0011_own.sql", sql: include_str!("../../migrations/0011_own.sql") },
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -4,7 +4,12 @@
 //! next one runs. What must never happen: `run` answering before its commit is on the disk, or a cache that says
 //! something else than the disk after the answer.
 
-use std::{cell::RefCell, fs::File, sync::Arc, thread};
+use std::{
+    cell::{Cell, RefCell},
+    fs::File,
+    sync::Arc,
+    thread,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -69,9 +74,17 @@ pub(crate) struct Tx<'a> {
     /// The outbox: its key, and what of it is in memory.
     pub outgoing: &'a Arc<Outgoing>,
     effects: RefCell<Vec<Effect>>,
+    empties_log: Cell<bool>,
 }
 
 impl Tx<'_> {
+    /// Has the write-ahead log emptied after the commit and before the answer, so that what this job overwrote is in no file
+    /// any more. While a read of before goes on, that waits for the end of the read, at most five seconds; after them it
+    /// is tried again with each batch.
+    pub fn empty_log(&self) {
+        self.empties_log.set(true);
+    }
+
     /// Adds an audit line at the end of its trail, in this transaction; gives its index, which becomes its leaf.
     pub fn log(&self, line: &Line) -> Outcome<u64> {
         let index = outbox::append(self.conn, &self.outgoing.key, line)?;
@@ -212,6 +225,7 @@ where
 }
 
 fn work(conn: Connection, outgoing: &Arc<Outgoing>, mut queue: mpsc::Receiver<Job>) {
+    let owes_empty = Cell::new(false);
     while let Some(first) = queue.blocking_recv() {
         let mut batch = Vec::new();
         let mut closing = None;
@@ -224,7 +238,7 @@ fn work(conn: Connection, outgoing: &Arc<Outgoing>, mut queue: mpsc::Receiver<Jo
             let room = closing.is_none() && batch.len() < BATCH_MAX;
             next = if room { queue.try_recv().ok() } else { None };
         }
-        let sound = commit_all(&conn, outgoing, batch);
+        let sound = commit_all(&conn, outgoing, &owes_empty, batch);
         if let Some(tell) = closing {
             queue.close();
             checkpoint(&conn);
@@ -246,21 +260,31 @@ fn work(conn: Connection, outgoing: &Arc<Outgoing>, mut queue: mpsc::Receiver<Jo
     checkpoint(&conn);
 }
 
-fn checkpoint(conn: &Connection) {
-    if let Err(error) = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        tracing::warn!(store = STORE, %error, "the log was not checkpointed: the next start does it");
+/// Moves the log into the database and cuts it to nothing. `false` when a read kept it from that.
+fn checkpoint(conn: &Connection) -> bool {
+    match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+        Ok(busy) => busy == 0,
+        Err(error) => {
+            tracing::warn!(store = STORE, %error, "the log was not checkpointed: the next start does it");
+            false
+        }
     }
 }
 
 /// Runs jobs in as few transactions as SQLite lets us: one, unless an error takes the whole transaction away. False when
 /// an I/O error forbids to go on.
-fn commit_all(conn: &Connection, outgoing: &Arc<Outgoing>, batch: Vec<Box<dyn Change>>) -> bool {
+fn commit_all(
+    conn: &Connection,
+    outgoing: &Arc<Outgoing>,
+    owes_empty: &Cell<bool>,
+    batch: Vec<Box<dyn Change>>,
+) -> bool {
     let mut rest = batch.into_iter();
     loop {
         if rest.len() == 0 {
             return true;
         }
-        if !commit_some(conn, outgoing, &mut rest) {
+        if !commit_some(conn, outgoing, owes_empty, &mut rest) {
             return false;
         }
     }
@@ -270,6 +294,7 @@ fn commit_all(conn: &Connection, outgoing: &Arc<Outgoing>, batch: Vec<Box<dyn Ch
 fn commit_some(
     conn: &Connection,
     outgoing: &Arc<Outgoing>,
+    owes_empty: &Cell<bool>,
     rest: &mut std::vec::IntoIter<Box<dyn Change>>,
 ) -> bool {
     let mut ready: Vec<(Box<dyn Change>, Vec<Effect>)> = Vec::new();
@@ -279,7 +304,10 @@ fn commit_some(
     }
     for mut job in rest.by_ref() {
         match step(conn, outgoing, job.as_mut()) {
-            Ok(effects) => ready.push((job, effects)),
+            Ok((effects, empties_log)) => {
+                owes_empty.set(owes_empty.get() || empties_log);
+                ready.push((job, effects));
+            }
             Err(Fault::Sql(error)) if conn.is_autocommit() => {
                 // A full disk, for one, makes SQLite roll back everything: nobody before this job is committed either.
                 job.answer(Err(store_error(&error)));
@@ -295,6 +323,9 @@ fn commit_some(
         }
         return fail(ready.into_iter().map(|(job, _)| job), &error);
     }
+    if owes_empty.get() {
+        owes_empty.set(!checkpoint(conn));
+    }
     for (job, effects) in ready {
         effects.into_iter().for_each(|effect| effect());
         job.answer(Ok(()));
@@ -302,10 +333,10 @@ fn commit_some(
     true
 }
 
-/// Runs one job in its savepoint; gives what to do after the commit.
-fn step(conn: &Connection, outgoing: &Arc<Outgoing>, job: &mut dyn Change) -> Outcome<Vec<Effect>> {
+/// Runs one job in its savepoint; gives what to do after the commit, and whether the log is to be emptied.
+fn step(conn: &Connection, outgoing: &Arc<Outgoing>, job: &mut dyn Change) -> Outcome<(Vec<Effect>, bool)> {
     conn.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let tx = Tx { conn, outgoing, effects: RefCell::new(Vec::new()) };
+    let tx = Tx { conn, outgoing, effects: RefCell::new(Vec::new()), empties_log: Cell::new(false) };
     let outcome = job.run(&tx);
     if outcome.is_err() && !conn.is_autocommit() {
         conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
@@ -313,7 +344,7 @@ fn step(conn: &Connection, outgoing: &Arc<Outgoing>, job: &mut dyn Change) -> Ou
     if !conn.is_autocommit() {
         conn.prepare_cached("RELEASE job")?.execute([])?;
     }
-    outcome.map(|()| tx.effects.into_inner())
+    outcome.map(|()| (tx.effects.into_inner(), tx.empties_log.get()))
 }
 
 fn fail(jobs: impl IntoIterator<Item = Box<dyn Change>>, error: &rusqlite::Error) -> bool {

@@ -1,6 +1,6 @@
 //! The catalog: `rows` (projects) and `environments` behind one port, with what every request reads in memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use veilcloud_domain::{
@@ -16,7 +16,7 @@ use veilcloud_domain::{
 };
 use veilcore::id::{AccountId, EnvironmentId, ProjectId};
 
-use super::{environments, rows};
+use super::{environments, grants, rows};
 use crate::{cache::Cache, db::Db};
 
 /// Projects, and environments with their heads, kept in memory, each; below 1 KiB for one.
@@ -24,6 +24,8 @@ pub(crate) const ROWS_MAX: usize = 16_384;
 
 /// Rights kept in memory; about 100 bytes for one.
 pub(crate) const RIGHTS_MAX: usize = 65_536;
+/// How long they are believed without a look at the rows.
+const RIGHTS_LIFE: Duration = Duration::from_secs(30);
 
 /// What every request reads.
 pub(crate) struct ProjectCaches {
@@ -38,7 +40,7 @@ impl ProjectCaches {
         Arc::new(Self {
             projects: Cache::new(ROWS_MAX),
             environments: Cache::new(ROWS_MAX),
-            rights: Cache::new(RIGHTS_MAX),
+            rights: Cache::new(RIGHTS_MAX).living(RIGHTS_LIFE),
         })
     }
 
@@ -61,6 +63,9 @@ impl Catalog for SqliteCatalog {
     async fn create_project(&self, project: Project, limit: u32, line: Line) -> Result<Written, StoreError> {
         self.db
             .write(move |tx| {
+                if !grants::stands(tx.conn, &line)? {
+                    return Ok(Written::Denied);
+                }
                 let written = rows::insert(tx.conn, &project, limit)?;
                 if written == Written::Done {
                     tx.log(&line)?;
@@ -88,6 +93,9 @@ impl Catalog for SqliteCatalog {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
+                if !grants::stands(tx.conn, &line)? {
+                    return Ok(Written::Denied);
+                }
                 let written = rows::rename(tx.conn, id, &name)?;
                 if written == Written::Done {
                     tx.log(&line)?;
@@ -102,7 +110,7 @@ impl Catalog for SqliteCatalog {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
-                let found = rows::delete(tx.conn, id)?;
+                let found = grants::stands(tx.conn, &line)? && rows::delete(tx.conn, id)?;
                 if found {
                     tx.log(&line)?;
                     tx.after(move || caches.forget_all());
@@ -126,6 +134,9 @@ impl Catalog for SqliteCatalog {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
+                if !grants::stands(tx.conn, &line)? {
+                    return Ok(Written::Denied);
+                }
                 let written = environments::insert(tx.conn, &environment, &keyring, limit)?;
                 if written == Written::Done {
                     tx.log(&line)?;
@@ -152,18 +163,21 @@ impl Catalog for SqliteCatalog {
         self.db.read(move |conn| environments::page(conn, project, &page)).await
     }
 
-    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<bool, StoreError> {
+    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<Written, StoreError> {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
-                let Some(place) = environments::place(tx.conn, id)? else { return Ok(false) };
+                if !grants::stands(tx.conn, &line)? {
+                    return Ok(Written::Denied);
+                }
+                let Some(place) = environments::place(tx.conn, id)? else { return Ok(Written::Gone) };
                 environments::delete(tx.conn, id)?;
                 tx.log(&line)?;
                 tx.after(move || {
                     caches.projects.forget(&place.0);
                     caches.environments.forget(&place);
                 });
-                Ok(true)
+                Ok(Written::Done)
             })
             .await
     }

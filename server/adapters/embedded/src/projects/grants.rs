@@ -6,26 +6,29 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use veilcloud_domain::{
     audit::model::Line,
+    auth::api_keys::model::ApiKey,
     name::Name,
     page::{Page, PageArgs},
     projects::{
         access::{AccessChange, AccessFacts, AccessRefusal, AccessState, Rights, Share, ShareChange},
         model::Project,
         port::Grants,
+        stands as rule,
     },
     store::StoreError,
 };
 use veilcore::{
     hash::sha256,
-    id::{AccountId, ProjectId, TeamId},
+    id::{AccountId, ApiKeyId, EnvironmentId, ProjectId, TeamId},
 };
 use veilsign::capability::Actions;
 
 use super::{catalog::ProjectCaches, rows};
+use crate::auth::api_keys;
 use crate::db::{
     Db, Maybe,
     fault::{Fault, Outcome},
-    int, ordered, u64_at,
+    int, ordered, text_at, u64_at,
 };
 
 /// Shares and access lists in the database.
@@ -123,6 +126,11 @@ impl Grants for SqliteGrants {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
+                for line in &lines {
+                    if !stands(tx.conn, line)? {
+                        return Ok(Err(AccessRefusal::Denied));
+                    }
+                }
                 if let Err(refusal) = change.judge(&mut Facts(tx.conn))? {
                     return Ok(Err(refusal));
                 }
@@ -138,6 +146,16 @@ impl Grants for SqliteGrants {
             })
             .await
     }
+}
+
+/// Whether the one whom a line names may do what it says, by the rows as they are.
+pub(crate) fn stands(conn: &Connection, line: &Line) -> Outcome<bool> {
+    rule::stands(line, &mut Facts(conn))
+}
+
+/// Whether the account may write to the project, by the rows as they are.
+pub(crate) fn may_write(conn: &Connection, project: ProjectId, account: AccountId) -> Outcome<bool> {
+    rule::may(project, account, Actions::PROJECT_WRITE, &mut Facts(conn))
 }
 
 /// What an account may do in a project, by the rows as they are.
@@ -263,6 +281,25 @@ impl AccessFacts for Facts<'_> {
         let mut statement = self.0.prepare_cached("SELECT bundle FROM accounts WHERE id = ?1")?;
         let bundle = statement.query_row([account.as_bytes()], |r| r.get::<_, Vec<u8>>(0)).maybe()?;
         Ok(bundle.map(|bundle| sha256(&bundle)))
+    }
+
+    fn api_key(&mut self, id: ApiKeyId) -> Outcome<Option<ApiKey>> {
+        api_keys::by_id(self.0, id)
+    }
+
+    fn environment_name(&mut self, project: ProjectId, environment: EnvironmentId) -> Outcome<Option<Name>> {
+        let mut statement =
+            self.0.prepare_cached("SELECT name FROM environments WHERE id = ?1 AND project = ?2")?;
+        let key = params![environment.as_bytes(), project.as_bytes()];
+        Ok(statement.query_row(key, |row| text_at(row, 0)).maybe()?)
+    }
+
+    fn key_lives(&mut self, key: ApiKeyId, account: AccountId, now_ms: u64) -> Outcome<bool> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT 1 FROM api_keys
+             WHERE id = ?1 AND account = ?2 AND revoked_at_ms IS NULL AND expires_at_ms > ?3",
+        )?;
+        Ok(statement.exists(params![key.as_bytes(), account.as_bytes(), ordered(now_ms)])?)
     }
 
     fn is_member(&mut self, team: TeamId, account: AccountId) -> Outcome<bool> {

@@ -69,15 +69,17 @@ impl Keyrings for SqliteKeyrings {
         environment: EnvironmentId,
         epoch: u32,
         principal: Principal,
+        key: Option<[u8; 32]>,
     ) -> Result<Option<Keyring>, StoreError> {
         self.db
             .read(move |conn| {
                 let mut statement = conn.prepare_cached(
                     "SELECT epoch, file, seal, access_list FROM keyring_parts
-                     WHERE environment = ?1 AND epoch = ?2 AND principal = ?3",
+                     WHERE environment = ?1 AND epoch = ?2 AND principal = ?3
+                         AND (?4 IS NULL OR principal_key = ?4)",
                 )?;
-                let key = params![environment.as_bytes(), epoch, principal_bytes(principal)];
-                Ok(statement.query_row(key, keyring).maybe()?)
+                let place = params![environment.as_bytes(), epoch, principal_bytes(principal), key];
+                Ok(statement.query_row(place, keyring).maybe()?)
             })
             .await
     }
@@ -98,6 +100,9 @@ fn rotate(
     keyring: &Keyring,
     line: &Line,
 ) -> Outcome<Result<(), KeyringRefusal>> {
+    if !grants::stands(tx.conn, line)? {
+        return Ok(Err(KeyringRefusal::Denied));
+    }
     let Some(place) = environments::place(tx.conn, environment)? else {
         return Ok(Err(KeyringRefusal::Gone));
     };
@@ -122,6 +127,9 @@ fn rotate(
 }
 
 fn add_part(tx: &Tx<'_>, part: &KeyringPart, line: &Line) -> Outcome<Result<(), KeyringRefusal>> {
+    if !grants::stands(tx.conn, line)? {
+        return Ok(Err(KeyringRefusal::Denied));
+    }
     let (environment, keyring) = (part.environment, &part.keyring);
     let there = tx
         .conn
@@ -141,9 +149,15 @@ fn add_part(tx: &Tx<'_>, part: &KeyringPart, line: &Line) -> Outcome<Result<(), 
              WHERE environment = ?1 AND epoch = ?2 AND principal = ?3 AND principal_key = ?4",
         )?
         .exists(params![environment.as_bytes(), keyring.epoch, principal, part.key])?;
-    if taken {
+    if taken && !part.replaces {
         return Ok(Err(KeyringRefusal::Exists));
     }
+    tx.conn
+        .prepare_cached(
+            "DELETE FROM keyring_parts
+             WHERE environment = ?1 AND epoch = ?2 AND principal = ?3 AND principal_key IS NOT ?4",
+        )?
+        .execute(params![environment.as_bytes(), keyring.epoch, principal, part.beside])?;
     tx.conn
         .prepare_cached(
             "INSERT OR REPLACE INTO keyring_parts

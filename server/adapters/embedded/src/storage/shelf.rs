@@ -23,7 +23,7 @@ use crate::{
         fault::{Fault, Outcome},
         int,
     },
-    projects::{catalog::ProjectCaches, environments},
+    projects::{catalog::ProjectCaches, environments, grants},
 };
 
 /// Versions in the database.
@@ -80,6 +80,9 @@ impl Shelf for SqliteShelf {
         let caches = self.caches.clone();
         self.db
             .write(move |tx| {
+                if !grants::stands(tx.conn, &line)? {
+                    return Ok(Err(Refusal::Denied));
+                }
                 let Some(place) = environments::place(tx.conn, environment)? else {
                     return Ok(Err(Refusal::Gone));
                 };
@@ -140,6 +143,9 @@ fn commit(
     precondition: Precondition,
     line: &Line,
 ) -> Outcome<Result<u64, Refusal>> {
+    if !grants::stands(tx.conn, line)? {
+        return Ok(Err(Refusal::Denied));
+    }
     let id = version.environment;
     let Some(place) = environments::place(tx.conn, id)? else { return Ok(Err(Refusal::Gone)) };
     let Some(owner) = usage::owner_of(tx.conn, id)? else { return Ok(Err(Refusal::Gone)) };

@@ -80,12 +80,12 @@ async fn a_full_disk_is_told_by_the_commit_and_ends_nothing() {
         stores.blobs.put(DIGEST, BYTES).await.unwrap();
         assert!(matches!(commit(&stores, DIGEST).await, Err(StoreError::Full { .. })));
         // Told once; bytes that nobody tried to store are not this check's business.
-        assert_eq!(commit(&stores, DIGEST).await.unwrap(), Err(Refusal::Gone));
+        assert_eq!(commit(&stores, DIGEST).await.unwrap(), Err(Refusal::Denied));
     }
     stores.ready().await.unwrap();
     set_pages_max(&stores, u32::MAX >> 1).await;
     stores.blobs.put(DIGEST, BYTES).await.unwrap();
-    assert_eq!(commit(&stores, DIGEST).await.unwrap(), Err(Refusal::Gone));
+    assert_eq!(commit(&stores, DIGEST).await.unwrap(), Err(Refusal::Denied));
     assert_eq!(stores.blobs.read(DIGEST).await.unwrap(), Some(BYTES));
 }
 
@@ -97,7 +97,7 @@ async fn a_failure_beside_bytes_that_are_there_already_fails_nobody() {
     let promise = stores.blobs.folder.promises.make(DIGEST).unwrap();
     assert_eq!(stores.blobs.read(DIGEST).await.unwrap(), Some(BYTES));
     promise.settle(Err(StoreError::Full { store: "test" }));
-    assert_eq!(commit(&stores, DIGEST).await.unwrap(), Err(Refusal::Gone));
+    assert_eq!(commit(&stores, DIGEST).await.unwrap(), Err(Refusal::Denied));
 }
 
 #[tokio::test]

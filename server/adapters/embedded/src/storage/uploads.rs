@@ -13,10 +13,13 @@ use veilcloud_domain::{
 use veilcore::id::{AccountId, EnvironmentId, ProjectId, UploadId};
 
 use super::usage;
-use crate::db::{
-    Db, Maybe,
-    fault::{Fault, Outcome},
-    int, ordered, u64_at,
+use crate::{
+    db::{
+        Db, Maybe,
+        fault::{Fault, Outcome},
+        int, ordered, u64_at,
+    },
+    projects::grants,
 };
 
 /// Most chunks of one upload: a blob of 1 TiB, whose bits take 128 KiB.
@@ -123,6 +126,9 @@ impl Uploads for SqliteUploads {
 }
 
 fn start(conn: &Connection, upload: &Upload, limit: u32) -> Outcome<Started> {
+    if !grants::may_write(conn, upload.project, upload.account)? {
+        return Ok(Started::Denied);
+    }
     let Some(owner) = usage::owner_of(conn, upload.environment)? else {
         return Err(Fault::Unavailable("the environment is gone"));
     };

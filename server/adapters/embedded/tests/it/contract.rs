@@ -11,6 +11,7 @@ async fn fresh() -> Ports {
     Ports {
         directory: stores.directory(),
         api_keys: stores.api_keys(),
+        capabilities: stores.capabilities(),
         attempts: stores.attempts(),
         meter: stores.meter(),
         nullifiers: stores.nullifiers(),
@@ -30,3 +31,8 @@ async fn fresh() -> Ports {
 }
 
 veilcloud_domain::contract_tests!(all, fresh);
+
+#[tokio::test]
+async fn of_a_hundred_writers_of_access_lists_one_wins_each_number() {
+    veilcloud_domain::testkit::contract::grants::races::of_access_lists(fresh().await, 100).await;
+}

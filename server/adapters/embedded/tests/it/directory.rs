@@ -92,7 +92,7 @@ async fn a_deleted_account_stands_nowhere_and_leaves_its_address_free() {
 #[tokio::test]
 async fn an_answer_is_given_again_after_a_restart_until_it_expires() {
     let (folder, stores) = furnished().await;
-    let key = RequestKey { account: ACCOUNT, method: "Put".to_owned(), request_id: [1; 16] };
+    let key = RequestKey { account: ACCOUNT, api_key: None, method: "Put".to_owned(), request_id: [1; 16] };
     assert_eq!(stores.replies().claim(&key, [1; 32], 0).await.unwrap(), Claim::Fresh);
     assert_eq!(stores.replies().claim(&key, [1; 32], 0).await.unwrap(), Claim::Busy);
     assert_eq!(stores.replies().claim(&key, [2; 32], 0).await.unwrap(), Claim::OtherContent);

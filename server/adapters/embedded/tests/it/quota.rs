@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use veilcloud_domain::{
     audit::model::Kind,
-    projects::access::KeyringRefusal,
+    projects::{access::KeyringRefusal, port::Written},
     storage::{
         model::{Precondition, Version},
         port::{Refusal, Started},
@@ -54,7 +54,10 @@ async fn versions_and_uploads_count_until_they_are_gone() {
     let third = version(3, digest_of(b"3"), 100);
     shelf.commit(third, Precondition::Match(second.etag()), line(Kind::BlobPut)).await.unwrap().unwrap();
     uploads.start(upload(50, last), 8).await.unwrap();
-    assert!(catalog.delete_environment(ENVIRONMENT, line(Kind::EnvironmentDelete)).await.unwrap());
+    assert_eq!(
+        catalog.delete_environment(ENVIRONMENT, line(Kind::EnvironmentDelete)).await.unwrap(),
+        Written::Done
+    );
     assert_eq!(used(&stores).await, 0);
     assert!(uploads.upload(UPLOAD).await.unwrap().is_none());
 }

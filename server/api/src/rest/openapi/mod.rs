@@ -1,7 +1,9 @@
 //! OpenAPI 3.1, generated from the descriptors: what the document says is what the transcoder does.
 
+mod beside;
 mod docs;
 mod operation;
+mod outcome;
 mod reason;
 mod schema;
 
@@ -9,13 +11,18 @@ use std::collections::BTreeSet;
 
 use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
+use veilcloud_proto::common::v1::ErrorReason;
 
-use super::{ROUTES, route::Route};
+#[cfg(test)]
+pub use beside::{FILES, OWN};
 use docs::Docs;
+#[cfg(test)]
+pub use outcome::reasons_of;
 pub use reason::{Reason, reasons};
 
-/// Tag of the paths that say how the server is.
-const HEALTH: &str = "Health";
+use super::{ROUTES, route::Route};
+use crate::status::word;
+
 /// The schema of every failed request.
 const PROBLEM: &str = "#/components/schemas/Problem";
 
@@ -45,12 +52,7 @@ pub fn openapi() -> Value {
             }
         });
     }
-    for (path, id, text) in [
-        ("/health", "Health", "The process is up."),
-        ("/health/ready", "Ready", "The server takes requests."),
-    ] {
-        paths.insert(path.to_owned(), health(id, text));
-    }
+    paths.extend(beside::paths());
     let mut schemas: Map<String, Value> =
         messages.iter().map(|name| schema::component(name, &docs)).collect();
     schemas.insert("Problem".to_owned(), problem());
@@ -84,11 +86,9 @@ pub fn openapi() -> Value {
                     "type": "http", "scheme": "bearer", "bearerFormat": "vck_<id>_<secret>",
                     "description": "An API key, instead of the two. Its scope and its account's own rights both bound it.",
                 },
-            },
-            "responses": {
-                "Problem": {
-                    "description": "The request failed; `reason` says why (RFC 9457).",
-                    "content": {"application/problem+json": {"schema": {"$ref": PROBLEM}}},
+                "logToken": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "vlt_...",
+                    "description": "A token of one log, from `POST /v1/audit/{project_id}/tokens`; it opens nothing else.",
                 },
             },
         },
@@ -113,31 +113,21 @@ fn tags(docs: &Docs) -> Vec<Value> {
         let short = name.rsplit('.').next().unwrap_or(name);
         json!({"name": short, "description": docs.of(name)})
     };
-    let own = json!({"name": HEALTH, "description": "Whether the server runs and takes requests."});
-    services.iter().map(tag).chain([own]).collect()
+    services.iter().map(tag).chain(beside::tags()).collect()
 }
 
 fn service_of(route: &Route) -> &str {
     route.method.name.rsplit_once('.').map_or("", |(service, _)| service)
 }
 
-fn health(id: &str, text: &str) -> Value {
-    let status =
-        json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}});
-    let answer = |text: &str| json!({"description": text, "content": {"application/json": {"schema": status.clone()}}});
-    json!({"get": {
-        "operationId": id,
-        "tags": [HEALTH],
-        "summary": text,
-        "description": text,
-        "security": [],
-        "responses": {"200": answer("Yes."), "503": answer("Not now."), "default": failed()},
-    }})
-}
-
-/// Any answer that is a problem.
-fn failed() -> Value {
-    json!({"$ref": "#/components/responses/Problem"})
+/// An answer that is a problem of one of these reasons.
+fn refused(reasons: &[ErrorReason]) -> Value {
+    let words: Vec<&str> = reasons.iter().map(|reason| word(*reason)).collect();
+    let schema = json!({"$ref": PROBLEM, "properties": {"reason": {"enum": words}}});
+    json!({
+        "description": "The request was refused; `reason` says why (RFC 9457).",
+        "content": {"application/problem+json": {"schema": schema}},
+    })
 }
 
 fn problem() -> Value {

@@ -5,7 +5,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 use veilcloud_proto::{RULES, common::v1 as pb};
 
-use super::{docs::Docs, failed, schema, service_of};
+use super::{docs::Docs, outcome::reasons_of, refused, schema, service_of};
 use crate::{
     contract::{header_of, option},
     rest::{
@@ -143,7 +143,7 @@ fn responses(route: &Route, docs: &Docs) -> Value {
     if has_etag && reads(route) {
         found.insert("304".into(), json!({"description": "The caller has this version."}));
     }
-    found.insert("default".into(), failed());
+    found.insert("default".into(), refused(&reasons_of(route.method)));
     Value::Object(found)
 }
 

@@ -63,6 +63,55 @@ fn the_blob_path_says_what_it_does() {
 }
 
 #[test]
+fn the_paths_beside_the_rpcs_are_described() {
+    let document = openapi();
+    for path in [
+        "/health",
+        "/health/ready",
+        "/openapi.json",
+        "/docs",
+        "/docs/errors",
+        "/docs/errors/{reason}",
+        "/log/{origin}/checkpoint",
+        "/log/{origin}/tile/{level}/{tile}",
+    ] {
+        let get = &document["paths"][path]["get"];
+        assert!(
+            !get["description"].as_str().unwrap().is_empty() && get["responses"]["200"].is_object(),
+            "{path}"
+        );
+        for variable in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
+            let named = |p: &&Value| p["name"] == variable && p["in"] == "path";
+            assert!(get["parameters"].as_array().unwrap().iter().any(|p| named(&p)), "{path} {variable}");
+        }
+    }
+    let security = &document["paths"]["/log/{origin}/checkpoint"]["get"]["security"];
+    assert_eq!(*security, json!([{}, {"logToken": []}]));
+}
+
+#[test]
+fn each_operation_lists_the_reasons_of_its_refusals() {
+    let document = openapi();
+    let all =
+        document["components"]["schemas"]["Problem"]["properties"]["reason"]["enum"].as_array().unwrap();
+    let of = |path: &str, http: &str| {
+        let problem = "/responses/default/content/application~1problem+json/schema/properties/reason/enum";
+        document["paths"][path][http].pointer(problem).and_then(Value::as_array).unwrap().clone()
+    };
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for http in item.as_object().unwrap().keys() {
+            let reasons = of(path, http);
+            assert!(
+                !reasons.is_empty() && reasons.iter().all(|reason| all.contains(reason)),
+                "{http} {path}"
+            );
+        }
+    }
+    let put = of("/v1/storage/{project_id}/{env_name}", "put");
+    assert!(put.contains(&json!("ETAG_MISMATCH")) && !put.contains(&json!("TEAM_LIMIT")));
+}
+
+#[test]
 fn the_document_is_the_same_every_time() {
     assert_eq!(openapi().to_string(), openapi().to_string());
 }

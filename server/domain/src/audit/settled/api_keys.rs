@@ -5,7 +5,7 @@ use super::{Settled, one};
 use crate::{
     audit::model::Line,
     auth::api_keys::{
-        model::{ApiKey, KeyStanding, NextSecret},
+        model::{ApiKey, KeyStanding, NextSecret, TokenHalf},
         port::{ApiKeyStore, Created},
     },
     page::{Page, PageArgs},
@@ -17,13 +17,14 @@ impl ApiKeyStore for Settled<dyn ApiKeyStore> {
     async fn create_key(
         &self,
         key: ApiKey,
+        half: Option<TokenHalf>,
         limit: u32,
         over: u32,
         line: Line,
     ) -> Result<Created, StoreError> {
         let trails = one(&line);
         self.log.check()?;
-        let created = self.port.create_key(key, limit, over, line).await?;
+        let created = self.port.create_key(key, half, limit, over, line).await?;
         self.settle(created == Created::Done, trails).await?;
         Ok(created)
     }
@@ -42,6 +43,22 @@ impl ApiKeyStore for Settled<dyn ApiKeyStore> {
         page: PageArgs<ApiKeyId>,
     ) -> Result<Page<ApiKey, ApiKeyId>, StoreError> {
         self.port.keys(account, page).await
+    }
+
+    async fn half(&self, id: ApiKeyId, generation: u32) -> Result<Option<TokenHalf>, StoreError> {
+        self.port.half(id, generation).await
+    }
+
+    async fn records(
+        &self,
+        keys: Vec<(ApiKeyId, [u8; 32])>,
+        now_ms: u64,
+    ) -> Result<Vec<(ApiKeyId, Vec<u8>)>, StoreError> {
+        self.port.records(keys, now_ms).await
+    }
+
+    async fn destroy_halves(&self, now_ms: u64, limit: usize) -> Result<usize, StoreError> {
+        self.port.destroy_halves(now_ms, limit).await
     }
 
     async fn rotate_key(

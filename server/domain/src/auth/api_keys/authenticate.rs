@@ -23,15 +23,31 @@ impl ApiKeys {
     /// truth is. What only the holder of a good secret is told is that the key is revoked, expired or not for this address.
     pub async fn authenticate(&self, bearer: &str, from: IpAddr) -> Result<Caller, AuthError> {
         let shown = api_key::ApiKey::parse(bearer).map_err(|_| AuthError::Invalid)?;
+        let (id, hash) = (shown.id(), shown.hash());
+        // Guesses wait for each other, not before those whose key is known.
+        let _turn = match self.known.is_good(id, &hash) {
+            true => None,
+            false => self.known.lookups.acquire().await.ok(),
+        };
+        let caller = self.judge(id, &hash, from).await;
+        match &caller {
+            Ok(_) => self.known.note(id, &hash, true),
+            // What the store could not tell says nothing about the bearer.
+            Err(AuthError::Store(_)) => {}
+            Err(_) => self.known.note(id, &hash, false),
+        }
+        caller
+    }
+
+    async fn judge(&self, id: ApiKeyId, hash: &[u8; 32], from: IpAddr) -> Result<Caller, AuthError> {
         let now_ms = self.clock.now_ms();
-        let hash = shown.hash();
-        let found = self.store.key_standing(shown.id()).await?;
+        let found = self.store.key_standing(id).await?;
         let row = found.as_ref().map_or(&self.decoy, |found| &found.key);
-        let good = self.pepper.verify(row, &hash, now_ms) & found.is_some();
-        let standing = match (found, good) {
-            (Some(standing), true) => standing,
+        let shown = self.pepper.verify(row, hash, now_ms);
+        let (standing, generation) = match (found, shown) {
+            (Some(standing), Some(generation)) => (standing, generation),
             // What is in memory may be older than a rotation elsewhere; an unknown id was looked up just now.
-            (Some(stale), false) => self.look_again(stale, &hash, now_ms).await?,
+            (Some(stale), None) => self.look_again(stale, hash, now_ms).await?,
             (None, _) => return Err(AuthError::Invalid),
         };
         let KeyStanding { key, tier } = standing;
@@ -46,7 +62,7 @@ impl ApiKeys {
             return Err(AuthError::Network);
         }
         self.note_used(key.id, now_ms);
-        Ok(Caller::by_key(key.account, tier, key.id, &key.scope))
+        Ok(Caller::by_key(key.account, tier, &key, generation))
     }
 
     async fn look_again(
@@ -54,13 +70,10 @@ impl ApiKeys {
         stale: KeyStanding,
         hash: &[u8; 32],
         now_ms: u64,
-    ) -> Result<KeyStanding, AuthError> {
+    ) -> Result<(KeyStanding, u32), AuthError> {
         let key = self.store.key(stale.key.id).await?.ok_or(AuthError::Invalid)?;
-        if self.pepper.verify(&key, hash, now_ms) {
-            Ok(KeyStanding { key, ..stale })
-        } else {
-            Err(AuthError::Invalid)
-        }
+        let generation = self.pepper.verify(&key, hash, now_ms).ok_or(AuthError::Invalid)?;
+        Ok((KeyStanding { key, ..stale }, generation))
     }
 }
 
@@ -77,7 +90,7 @@ pub(super) fn decoy() -> ApiKey {
             environments: Vec::new(),
             networks: Vec::new(),
         },
-        public_key: None,
+        record: None,
         generation: 1,
         verifier: Verifier([0; 32]),
         overlap: None,

@@ -35,6 +35,18 @@ pub enum ApiKeyError {
         /// What it must be.
         rule: &'static str,
     },
+    /// The record, the server's share or the trust record is wrong.
+    #[error("the key's record, server share or trust record is refused: {check}")]
+    Record {
+        /// Which check failed.
+        check: &'static str,
+    },
+    /// The caller is no API key.
+    #[error("this call is for an API key, about itself")]
+    NoKey,
+    /// The caller's key has no share here.
+    #[error("this API key opens no keyrings: it was made without a share")]
+    OpensNothing,
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

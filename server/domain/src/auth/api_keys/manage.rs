@@ -1,25 +1,30 @@
 //! Creating, listing, rotating and revoking keys: by a session of their account, never by a key.
 
-use veilcore::id::{AccountId, ApiKeyId, EnvironmentId};
+use veilcore::id::{AccountId, ApiKeyId};
+use veilsign::capability::Actions;
 
 use super::{
-    ApiKeys,
+    ApiKeys, NewToken,
     error::ApiKeyError,
     model::{
         API_KEY_ACTIONS, API_KEY_LIFETIME_MS_MAX, API_KEYS_MAX, API_KEYS_OVER_MAX, ApiKey, NETWORKS_MAX,
-        NextSecret, OVERLAP_MS_MAX, Overlap, SCOPE_ENVIRONMENTS_MAX, Scope, Verifier,
+        NextSecret, OVERLAP_MS_MAX, Overlap, SCOPE_ENVIRONMENTS_MAX, Scope, TokenHalf, Verifier, line_about,
     },
     port::Created,
 };
 use crate::{
-    audit::model::{Kind, Line, Trail},
+    audit::model::{Kind, Line},
     auth::Caller,
     name::Name,
     page::{Page, PageArgs},
+    store::StoreError,
 };
 
+/// Generation of a new key.
+const FIRST_GENERATION: u32 = 1;
+
 /// A key as its client asks for it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewApiKey {
     /// Random id.
     pub id: ApiKeyId,
@@ -31,19 +36,19 @@ pub struct NewApiKey {
     pub scope: Scope,
     /// How long it lives.
     pub lifetime_ms: u64,
-    /// Public key that epoch keys are wrapped to for it.
-    pub public_key: Option<[u8; 32]>,
+    /// What makes it a key that opens keyrings.
+    pub token: Option<NewToken>,
 }
 
 /// The next secret of a key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewSecret {
     /// Generation that the key has now.
     pub generation: u32,
     /// Hash of the new secret.
     pub secret_hash: [u8; 32],
-    /// Public key of the new secret.
-    pub public_key: Option<[u8; 32]>,
+    /// What makes the new secret one that opens keyrings.
+    pub token: Option<NewToken>,
     /// How long the old secret stays good.
     pub overlap_ms: u64,
     /// How long the key lives from now on; `None` leaves its end where it is.
@@ -55,14 +60,15 @@ impl ApiKeys {
     pub async fn create(&self, caller: &Caller, new: NewApiKey) -> Result<ApiKey, ApiKeyError> {
         check_scope(&new)?;
         check_reach(caller, &new.scope)?;
+        let half = self.keep(new.id, FIRST_GENERATION, &new.scope, new.token.as_ref())?;
         let now_ms = self.clock.now_ms();
         let key = ApiKey {
             id: new.id,
             account: caller.account,
             name: new.name,
             scope: new.scope,
-            public_key: new.public_key,
-            generation: 1,
+            record: half.as_ref().map(|half| half.record.clone()),
+            generation: FIRST_GENERATION,
             verifier: Verifier([0; 32]),
             overlap: None,
             created_at_ms: now_ms,
@@ -72,7 +78,7 @@ impl ApiKeys {
         };
         let key = ApiKey { verifier: self.pepper.seal(&key, &new.secret_hash), ..key };
         let line = self.line(Kind::ApiKeyCreate, &key);
-        match self.store.create_key(key.clone(), API_KEYS_MAX, API_KEYS_OVER_MAX, line).await? {
+        match self.store.create_key(key.clone(), half, API_KEYS_MAX, API_KEYS_OVER_MAX, line).await? {
             Created::Done => Ok(key),
             Created::Taken => Err(ApiKeyError::Taken),
             Created::Limit => Err(ApiKeyError::Limit { limit: API_KEYS_MAX }),
@@ -102,23 +108,25 @@ impl ApiKeys {
         if key.expires_at_ms <= now_ms {
             return Err(ApiKeyError::Unknown);
         }
+        let next_generation = new.generation.saturating_add(1);
+        let half = self.keep(id, next_generation, &key.scope, new.token.as_ref())?;
         let until_ms = now_ms.saturating_add(new.overlap_ms).min(key.expires_at_ms);
         let overlap = (until_ms > now_ms).then_some(Overlap {
-            verifier: key.verifier,
+            verifier: self.pepper.ending(&key.verifier, until_ms),
             expires_at_ms: key.expires_at_ms,
             until_ms,
+            record: key.record.as_ref().map(|record| record.digest),
         });
         let expires_at_ms = new.lifetime_ms.map_or(key.expires_at_ms, |ms| now_ms.saturating_add(ms));
         let key = ApiKey { expires_at_ms, ..key };
         let next = NextSecret {
             generation: new.generation,
             verifier: self.pepper.seal(&key, &new.secret_hash),
-            public_key: new.public_key,
+            half,
             overlap,
             expires_at_ms,
         };
-        let generation = new.generation.saturating_add(1);
-        let line = Line { version: u64::from(generation), ..self.line(Kind::ApiKeyRotate, &key) };
+        let line = Line { version: u64::from(next_generation), ..self.line(Kind::ApiKeyRotate, &key) };
         if !self.store.rotate_key(caller.account, id, next, line).await? {
             let generation = self.own(caller.account, id).await?.generation;
             return Err(ApiKeyError::Rotated { generation });
@@ -134,25 +142,46 @@ impl ApiKeys {
         if revoked { Ok(()) } else { Err(ApiKeyError::Unknown) }
     }
 
+    /// The calling key as it is, with the half of the secret that was shown.
+    pub async fn own_key(&self, caller: &Caller) -> Result<(ApiKey, u32, Option<TokenHalf>), ApiKeyError> {
+        let (id, generation) = caller.key_generation().ok_or(ApiKeyError::NoKey)?;
+        let key = self.store.key(id).await?.ok_or(ApiKeyError::Unknown)?;
+        Ok((key, generation, self.store.half(id, generation).await?))
+    }
+
+    /// Destroys the halves of keys and generations that are over, a few; gives how many.
+    pub async fn destroy_halves(&self, limit: usize) -> Result<usize, StoreError> {
+        self.store.destroy_halves(self.clock.now_ms(), limit).await
+    }
+
+    /// The half that is kept of a key that opens keyrings. Such a key is for one project.
+    fn keep(
+        &self,
+        id: ApiKeyId,
+        generation: u32,
+        scope: &Scope,
+        token: Option<&NewToken>,
+    ) -> Result<Option<TokenHalf>, ApiKeyError> {
+        let Some(token) = token else { return Ok(None) };
+        if scope.project.is_none() {
+            let rule = "is needed for a key that opens keyrings";
+            return Err(ApiKeyError::Scope { field: "scope.project_id", rule });
+        }
+        if !scope.actions.contains(Actions::PROJECT_READ) {
+            let rule = "has project:read for a key that opens keyrings";
+            return Err(ApiKeyError::Scope { field: "scope.permissions", rule });
+        }
+        token.keep(id, generation, &self.pepper).map(Some)
+    }
+
     // A key of somebody else and one that is not there are refused alike.
     async fn own(&self, account: AccountId, id: ApiKeyId) -> Result<ApiKey, ApiKeyError> {
         let found = self.store.key(id).await?;
         found.filter(|key| key.account == account && key.revoked_at_ms.is_none()).ok_or(ApiKeyError::Unknown)
     }
 
-    /// A line of the account's trail about a key. The entry's subject is the key.
     fn line(&self, kind: Kind, key: &ApiKey) -> Line {
-        Line {
-            trail: Trail::Account(key.account),
-            kind,
-            actor: key.account,
-            key: None,
-            at_ms: self.clock.now_ms(),
-            environment: Some(EnvironmentId::from_bytes(*key.id.as_bytes())),
-            version: u64::from(key.generation),
-            digest: None,
-            by_number: false,
-        }
+        line_about(kind, key.account, key.id, key.generation, self.clock.now_ms())
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod authenticate;
 pub mod error;
+pub mod half;
+mod known;
 mod manage;
 pub mod model;
 pub mod network;
@@ -19,10 +21,11 @@ mod verifier;
 use std::sync::Arc;
 
 pub use self::{
+    half::{NewToken, ServerHalf},
     manage::{NewApiKey, NewSecret},
     verifier::Pepper,
 };
-use self::{model::ApiKey, port::ApiKeyStore, used::Used};
+use self::{known::Known, model::ApiKey, port::ApiKeyStore, used::Used};
 use crate::clock::Clock;
 
 /// API keys.
@@ -33,12 +36,13 @@ pub struct ApiKeys {
     /// A key that nobody has: compared with when an id is unknown.
     decoy: ApiKey,
     used: Used,
+    known: Known,
 }
 
 impl ApiKeys {
     /// The service on its ports.
     pub fn new(store: Arc<dyn ApiKeyStore>, clock: Arc<dyn Clock>, pepper: Pepper) -> Self {
         let decoy = authenticate::decoy();
-        Self { store, clock, pepper, decoy, used: Used::default() }
+        Self { store, clock, pepper, decoy, used: Used::default(), known: Known::default() }
     }
 }

@@ -1,11 +1,15 @@
 //! API keys as their store keeps them. No secret is in here, and no hash of one: only MACs under a key that the store does
 //! not have.
 
-use veilcore::id::{AccountId, ApiKeyId, ProjectId};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, ProjectId};
 use veilsign::capability::{Actions, Resource};
 
 use super::network::Network;
-use crate::{auth::model::Tier, name::Name};
+use crate::{
+    audit::model::{Kind, Line, Trail},
+    auth::model::Tier,
+    name::Name,
+};
 
 /// Most keys of one account that are neither revoked nor expired.
 pub const API_KEYS_MAX: u32 = 100;
@@ -57,15 +61,46 @@ impl Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verifier(pub [u8; 32]);
 
+/// The public record of a service token's split key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// As the client made it: 125 bytes.
+    pub bytes: Vec<u8>,
+    /// Its fingerprint, by which access lists name it.
+    pub digest: [u8; 32],
+}
+
+/// The server's share of a split key, sealed under a key that the store does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedShare(pub [u8; SEALED_SHARE_LEN]);
+
+/// Length of a sealed share: 56 bytes and a tag.
+pub const SEALED_SHARE_LEN: usize = 72;
+
+/// What the server keeps of a service token's split key, for one generation of the API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenHalf {
+    /// The generation.
+    pub generation: u32,
+    /// The public record.
+    pub record: Record,
+    /// What the token's holder trusts first; the server cannot read it.
+    pub trust: Vec<u8>,
+    /// The server's share.
+    pub share: SealedShare,
+}
+
 /// The secret before the current one, while it is still good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overlap {
-    /// Its MAC.
+    /// Its MAC, over the one that it had and `until_ms`.
     pub verifier: Verifier,
     /// When the key ended as it was when the MAC was made.
     pub expires_at_ms: u64,
     /// Until when it is good.
     pub until_ms: u64,
+    /// Digest of its record; `None` when it opens nothing.
+    pub record: Option<[u8; 32]>,
 }
 
 /// A key.
@@ -79,8 +114,8 @@ pub struct ApiKey {
     pub name: Name,
     /// What it may do.
     pub scope: Scope,
-    /// Public key that epoch keys are wrapped to for it.
-    pub public_key: Option<[u8; 32]>,
+    /// The key that epoch keys are wrapped to for it; `None` for a key that opens nothing, and once it is over.
+    pub record: Option<Record>,
     /// How many secrets it has had, from 1.
     pub generation: u32,
     /// MAC of the current secret.
@@ -106,6 +141,20 @@ pub struct KeyStanding {
     pub tier: Tier,
 }
 
+impl ApiKey {
+    /// Whether it is neither revoked nor expired.
+    pub fn lives(&self, now_ms: u64) -> bool {
+        self.revoked_at_ms.is_none() && self.expires_at_ms > now_ms
+    }
+
+    /// Digests of the records that are good now: the current secret's, and that of the one before in its overlap.
+    pub fn digests(&self, now_ms: u64) -> impl Iterator<Item = [u8; 32]> {
+        let overlap = self.overlap.filter(|overlap| now_ms < overlap.until_ms.min(overlap.expires_at_ms));
+        let current = self.record.as_ref().map(|record| record.digest);
+        current.into_iter().chain(overlap.and_then(|overlap| overlap.record))
+    }
+}
+
 /// What a rotation changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextSecret {
@@ -113,10 +162,25 @@ pub struct NextSecret {
     pub generation: u32,
     /// MAC of the new secret.
     pub verifier: Verifier,
-    /// Public key of the new secret.
-    pub public_key: Option<[u8; 32]>,
+    /// The half that the server keeps of the new secret's key.
+    pub half: Option<TokenHalf>,
     /// How long the secret of before stays good.
     pub overlap: Option<Overlap>,
     /// When the key ends from now on.
     pub expires_at_ms: u64,
+}
+
+/// A line of the account's trail about one of its keys. The entry's subject is the key.
+pub fn line_about(kind: Kind, account: AccountId, key: ApiKeyId, generation: u32, at_ms: u64) -> Line {
+    Line {
+        trail: Trail::Account(account),
+        kind,
+        actor: account,
+        key: None,
+        at_ms,
+        environment: Some(EnvironmentId::from_bytes(*key.as_bytes())),
+        version: u64::from(generation),
+        digest: None,
+        by_number: false,
+    }
 }

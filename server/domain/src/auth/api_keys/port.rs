@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use veilcore::id::{AccountId, ApiKeyId};
 
-use super::model::{ApiKey, KeyStanding, NextSecret};
+use super::model::{ApiKey, KeyStanding, NextSecret, TokenHalf};
 use crate::{
     audit::model::Line,
     page::{Page, PageArgs},
@@ -28,8 +28,15 @@ pub enum Created {
 pub trait ApiKeyStore: Send + Sync {
     /// Keeps a new key with its audit line, unless the account has `limit` of them that are neither revoked nor expired at
     /// the key's creation. Of those that are over, the newest `over` stay.
-    async fn create_key(&self, key: ApiKey, limit: u32, over: u32, line: Line)
-    -> Result<Created, StoreError>;
+    /// A key that opens keyrings comes with the server's half.
+    async fn create_key(
+        &self,
+        key: ApiKey,
+        half: Option<TokenHalf>,
+        limit: u32,
+        over: u32,
+        line: Line,
+    ) -> Result<Created, StoreError>;
     /// A key, and how its account stands. Asked on every request: must be answered from memory when asked again. A store
     /// of several nodes may say what was true 300 s ago; after a change that this node made, never.
     async fn key_standing(&self, id: ApiKeyId) -> Result<Option<KeyStanding>, StoreError>;
@@ -41,7 +48,18 @@ pub trait ApiKeyStore: Send + Sync {
         account: AccountId,
         page: PageArgs<ApiKeyId>,
     ) -> Result<Page<ApiKey, ApiKeyId>, StoreError>;
-    /// Gives a key its next secret. `false`, and nothing changes, when the account has no such key, when it was revoked or
+    /// The server's half of this generation of a key that was not revoked, never from memory.
+    async fn half(&self, id: ApiKeyId, generation: u32) -> Result<Option<TokenHalf>, StoreError>;
+    /// The records with these digests of keys that live now; those that are over are left out.
+    async fn records(
+        &self,
+        keys: Vec<(ApiKeyId, [u8; 32])>,
+        now_ms: u64,
+    ) -> Result<Vec<(ApiKeyId, Vec<u8>)>, StoreError>;
+    /// Destroys the halves of at most `limit` keys and generations that are over now; gives how many. Their bytes are
+    /// nowhere in the store any more when it returns, or as soon as the store can.
+    async fn destroy_halves(&self, now_ms: u64, limit: usize) -> Result<usize, StoreError>;
+    /// Gives a key its next secret, and destroys every half but the next one and, in an overlap, the one before. `false`, and nothing changes, when the account has no such key, when it was revoked or
     /// when it has another generation.
     async fn rotate_key(
         &self,
@@ -50,7 +68,7 @@ pub trait ApiKeyStore: Send + Sync {
         next: NextSecret,
         line: Line,
     ) -> Result<bool, StoreError>;
-    /// Revokes a key; effective for every `key_standing` asked after it returns. `false` when the account has no such key
+    /// Revokes a key and destroys its halves; effective for every `key_standing` asked after it returns. `false` when the account has no such key
     /// or it was revoked before.
     async fn revoke_key(
         &self,

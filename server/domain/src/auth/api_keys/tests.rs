@@ -42,11 +42,11 @@ fn scope(actions: Actions) -> Scope {
 
 fn new(key: &api_key::ApiKey, scope: Scope) -> NewApiKey {
     let (id, secret_hash) = (key.id(), key.hash());
-    NewApiKey { id, name: name("deploy"), secret_hash, scope, lifetime_ms: 1_000_000, public_key: None }
+    NewApiKey { id, name: name("deploy"), secret_hash, scope, lifetime_ms: 1_000_000, token: None }
 }
 
 fn next(key: &api_key::ApiKey, generation: u32, overlap_ms: u64) -> NewSecret {
-    NewSecret { generation, secret_hash: key.hash(), public_key: None, overlap_ms, lifetime_ms: None }
+    NewSecret { generation, secret_hash: key.hash(), token: None, overlap_ms, lifetime_ms: None }
 }
 
 async fn shown(world: &World, key: &api_key::ApiKey) -> Result<Caller, AuthError> {
@@ -250,7 +250,7 @@ async fn what_a_key_may_not_have_is_refused() {
         NewApiKey { id: ApiKeyId::from_bytes([0; 16]), ..good.clone() },
     ] {
         let refused = world.api_keys.create(&caller, bad.clone()).await;
-        assert!(matches!(refused, Err(ApiKeyError::Scope { .. })), "{bad:?}");
+        assert!(matches!(refused, Err(ApiKeyError::Scope { .. })), "{:?} {:?}", bad.scope, bad.lifetime_ms);
     }
     world.api_keys.create(&caller, good.clone()).await.unwrap();
     assert!(matches!(world.api_keys.create(&caller, good).await, Err(ApiKeyError::Taken)));
@@ -310,8 +310,8 @@ fn whoever_writes_the_store_can_neither_plant_a_key_nor_widen_one() {
     let row = super::authenticate::decoy();
     let row = super::model::ApiKey { expires_at_ms: 100, scope: scope(Actions::PROJECT_READ), ..row };
     let row = super::model::ApiKey { verifier: pepper.seal(&row, &shown.hash()), ..row };
-    assert!(pepper.verify(&row, &shown.hash(), 0));
-    assert!(!pepper.verify(&row, &drawn(2).hash(), 0));
+    assert!(pepper.verify(&row, &shown.hash(), 0).is_some());
+    assert!(pepper.verify(&row, &drawn(2).hash(), 0).is_none());
     let mut planted = row.clone();
     planted.verifier = Verifier(shown.hash());
     let wider = |scope| super::model::ApiKey { scope, ..row.clone() };
@@ -326,9 +326,9 @@ fn whoever_writes_the_store_can_neither_plant_a_key_nor_widen_one() {
         wider(Scope { environments: vec![name("staging")], ..scope(Actions::PROJECT_READ) }),
         wider(Scope { networks: vec!["0.0.0.0/0".parse().unwrap()], ..scope(Actions::PROJECT_READ) }),
     ] {
-        assert!(!pepper.verify(&forged, &shown.hash(), 0), "{forged:?}");
+        assert!(pepper.verify(&forged, &shown.hash(), 0).is_none(), "{forged:?}");
     }
-    assert!(!Pepper::new([7; 32]).verify(&row, &shown.hash(), 0));
+    assert!(Pepper::new([7; 32]).verify(&row, &shown.hash(), 0).is_none());
 }
 
 #[tokio::test]
@@ -381,15 +381,16 @@ fn whoever_writes_the_store_does_not_revive_a_secret_past_the_end_it_had() {
     let (old, shown) = (drawn(1), drawn(2));
     let row = super::authenticate::decoy();
     let row = super::model::ApiKey { expires_at_ms: 100, scope: scope(Actions::PROJECT_READ), ..row };
-    let overlap = Overlap { verifier: pepper.seal(&row, &old.hash()), expires_at_ms: 100, until_ms: 50 };
+    let verifier = pepper.ending(&pepper.seal(&row, &old.hash()), 50);
+    let overlap = Overlap { verifier, expires_at_ms: 100, until_ms: 50, record: None };
     let row = super::model::ApiKey { expires_at_ms: 1000, overlap: Some(overlap), ..row };
     let row = super::model::ApiKey { verifier: pepper.seal(&row, &shown.hash()), ..row };
-    assert!(pepper.verify(&row, &old.hash(), 49) && !pepper.verify(&row, &old.hash(), 50));
+    assert!(pepper.verify(&row, &old.hash(), 49).is_some() && pepper.verify(&row, &old.hash(), 50).is_none());
     for moved in
-        [Overlap { until_ms: 1000, ..overlap }, Overlap { until_ms: 1000, expires_at_ms: 1000, ..overlap }]
+        [Overlap { until_ms: 51, ..overlap }, Overlap { until_ms: 1000, expires_at_ms: 1000, ..overlap }]
     {
         let row = super::model::ApiKey { overlap: Some(moved), ..row.clone() };
-        assert!(!pepper.verify(&row, &old.hash(), 100), "{moved:?}");
-        assert!(pepper.verify(&row, &shown.hash(), 100));
+        assert!(pepper.verify(&row, &old.hash(), 49).is_none(), "{moved:?}");
+        assert!(pepper.verify(&row, &shown.hash(), 100).is_some());
     }
 }

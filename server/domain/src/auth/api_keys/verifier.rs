@@ -8,6 +8,7 @@ use std::fmt::Write;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
+use veilcore::id::ApiKeyId;
 use zeroize::Zeroizing;
 
 use super::model::{ApiKey, Verifier};
@@ -50,15 +51,39 @@ impl Pepper {
         Verifier(mac.finalize().into_bytes().into())
     }
 
-    /// Whether this is a secret of the key, current or in its overlap. Both are compared, in constant time.
-    pub(super) fn verify(&self, key: &ApiKey, secret_hash: &[u8; 32], now_ms: u64) -> bool {
+    /// The MAC of a secret whose overlap begins: over the one that it had and the overlap's end, so that nobody who can
+    /// write the store prolongs it.
+    pub fn ending(&self, before: &Verifier, until_ms: u64) -> Verifier {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        mac.update(b"veilcloud api key overlap v1");
+        mac.update(&before.0);
+        mac.update(&until_ms.to_be_bytes());
+        Verifier(mac.finalize().into_bytes().into())
+    }
+
+    /// The key that seals the server's share of this record. The store does not have it.
+    pub(super) fn share_key(&self, id: ApiKeyId, generation: u32, record: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        mac.update(b"veilcloud api key share v1");
+        mac.update(id.as_bytes());
+        mac.update(&generation.to_be_bytes());
+        mac.update(record);
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
+    /// The generation whose secret this is: the key's own, or the one before in its overlap. Both are compared, in constant
+    /// time.
+    pub(super) fn verify(&self, key: &ApiKey, secret_hash: &[u8; 32], now_ms: u64) -> Option<u32> {
         let current = self.seal(key, secret_hash).0.ct_eq(&key.verifier.0);
         let before = key.overlap.map_or(Choice::from(0), |overlap| {
-            // The row's `until_ms` is under no MAC; the end that the secret had is.
-            let until_ms = overlap.until_ms.min(overlap.expires_at_ms);
             let shown = self.seal_until(key, overlap.expires_at_ms, secret_hash);
-            shown.0.ct_eq(&overlap.verifier.0) & Choice::from(u8::from(now_ms < until_ms))
+            let shown = self.ending(&shown, overlap.until_ms);
+            shown.0.ct_eq(&overlap.verifier.0) & Choice::from(u8::from(now_ms < overlap.until_ms))
         });
-        (current | before).into()
+        match (current.into(), before.into()) {
+            (true, _) => Some(key.generation),
+            (false, true) => Some(key.generation.saturating_sub(1)),
+            (false, false) => None,
+        }
     }
 }

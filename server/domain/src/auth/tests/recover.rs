@@ -1,4 +1,5 @@
-use veilsign::login::ClientRegistration;
+use veilcore::{id::ApiKeyId, secret::Secret};
+use veilsign::{api_key, capability::Actions, login::ClientRegistration};
 use veilvault::{
     identity::Identity,
     recovery::{RecoveryCode, RecoveryStatement},
@@ -6,7 +7,11 @@ use veilvault::{
 
 use crate::{
     audit::model::{Kind, Trail},
-    auth::{RECOVERY_ATTEMPT_MS, RecoveryProof, error::AuthError},
+    auth::{
+        RECOVERY_ATTEMPT_MS, RecoveryProof,
+        api_keys::{NewApiKey, model::Scope},
+        error::AuthError,
+    },
     clock::Rng,
     testkit::{Person, SeededEntropy, World},
 };
@@ -47,6 +52,36 @@ async fn a_recovery_ends_every_session() {
     alice.grant = grant;
     assert!(matches!(alice.try_caller(&world).await, Err(AuthError::Revoked)));
     assert!(matches!(alice.refresh(&world.auth).await, Err(AuthError::RefreshInvalid)));
+}
+
+#[tokio::test]
+async fn a_recovery_revokes_the_api_keys_of_the_account() {
+    let world = World::default();
+    let mut alice = world.person("alice@example.org").await;
+    let drawn = api_key::ApiKey::from_secret(ApiKeyId::from_bytes([1; 16]), Secret::new([1; 32]));
+    let new = NewApiKey {
+        id: drawn.id(),
+        name: "deploy".parse().unwrap(),
+        secret_hash: drawn.hash(),
+        scope: Scope {
+            actions: Actions::PROJECT_READ,
+            project: None,
+            environments: Vec::new(),
+            networks: Vec::new(),
+        },
+        lifetime_ms: 1_000_000,
+        token: None,
+    };
+    world.api_keys.create(&alice.caller(&world).await, new).await.unwrap();
+    let shown = async || {
+        let shown = world.api_keys.authenticate(&drawn.to_text(), "192.0.2.1".parse().unwrap()).await;
+        shown.map(drop)
+    };
+    shown().await.unwrap();
+    alice.recover(&world.auth, "a new password").await.unwrap();
+    assert!(matches!(shown().await, Err(AuthError::Revoked)));
+    let trail = world.trail(Trail::Account(alice.account)).await;
+    assert!(trail.iter().any(|event| event.line.kind == Kind::ApiKeyRevoke));
 }
 
 #[tokio::test]

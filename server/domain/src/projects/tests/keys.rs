@@ -1,12 +1,9 @@
 //! Keys of shared environments: parts for who joins, and rotation after a removal.
 
-use veilcore::{
-    id::{AccountId, ApiKeyId, EnvironmentId, TeamId},
-    secret::Secret,
-};
-use veilsign::{api_key::ApiKey, capability::Actions};
+use veilcore::id::{AccountId, ApiKeyId, EnvironmentId, TeamId};
+use veilsign::capability::Actions;
 use veilvault::{
-    access::{AccessEntry, Principal},
+    access::Principal,
     epoch::EpochKey,
     keyring::open_keyring,
     seal::{ExpectedKeyring, KeyringSeal},
@@ -15,7 +12,6 @@ use veilvault::{
 use super::name;
 use crate::{
     audit::model::{Kind, Trail},
-    auth::api_keys::{NewApiKey, model::Scope},
     clock::Rng,
     projects::{
         NewEnvironment, ProjectAccess,
@@ -63,7 +59,7 @@ impl Scene {
         principal: Principal,
         keyring: Keyring,
     ) -> Result<(), ProjectsError> {
-        self.world.projects.add_keyring(by, &self.production.name, principal, keyring).await
+        self.world.projects.add_keyring(by, &self.production.name, principal, keyring, false).await
     }
 
     fn part(&self, by: &Person, access_list: u64, member: &Person) -> Keyring {
@@ -144,6 +140,43 @@ async fn a_part_is_for_who_is_listed_and_holds_the_epochs_own_key() {
     scene.add(&scene.app, account(&scene.bob), good()).await.unwrap();
     let again = scene.add(&scene.app, account(&scene.bob), good()).await;
     assert!(matches!(again, Err(ProjectsError::KeyringExists)));
+    // The seal says which list it is for, whatever is said beside it.
+    let lying = Keyring { access_list: 1, ..scene.part(&scene.alice, 0, &scene.bob) };
+    assert_eq!(check(scene.add(&scene.app, account(&scene.bob), lying).await), "access_list");
+}
+
+#[tokio::test]
+async fn a_part_that_its_author_spoilt_is_replaced_by_somebody_else() {
+    let scene = scene(READ | Actions::PROJECT_WRITE).await;
+    let entries =
+        [scene.bob.entry(scene.team, READ | Actions::PROJECT_WRITE), scene.carol.entry(scene.team, READ)];
+    scene.world.put_list(&scene.alice, &scene.app, &entries).await.unwrap();
+    // Bob wraps another key under a seal that names the right one. Nobody but carol can tell.
+    let spoilt = scene.part(&scene.bob, 2, &scene.alice);
+    let bobs = scene.access(&scene.bob, READ).await;
+    scene.add(&bobs, account(&scene.carol), spoilt.clone()).await.unwrap();
+    let carols = scene.access(&scene.carol, READ).await;
+    let keyring = async || scene.world.projects.keyring(&carols, &scene.production.name, 1).await.unwrap();
+    assert_eq!(keyring().await.keyring, spoilt);
+    let part = scene.part(&scene.alice, 2, &scene.carol);
+    let replace = |by, part| {
+        scene.world.projects.add_keyring(by, &scene.production.name, account(&scene.carol), part, true)
+    };
+    replace(&scene.app, part.clone()).await.unwrap();
+    let given = keyring().await;
+    assert_eq!((&given.keyring, given.added, given.seal.author), (&part, true, scene.alice.account));
+    // Carol compares it with the epoch's own keyring, and gets that one too when she asks.
+    let own = scene.world.projects.whole(&carols, &scene.production.name, 1).await.unwrap();
+    assert_eq!((&own.keyring.seal, own.added), (&given.epoch_seal, false));
+    assert_eq!((own.seal.author, own.epoch_author), (scene.alice.account, given.epoch_author));
+    assert_ne!(own.keyring, part);
+    // The log says who did it.
+    let actors: Vec<_> = scene.world.trail(Trail::Project(scene.app.project())).await;
+    let adds = actors.iter().filter(|event| event.line.kind == Kind::KeyringAdd);
+    let adds: Vec<_> = adds.map(|event| event.line.actor).collect();
+    assert_eq!(adds, [scene.bob.account, scene.alice.account]);
+    let denied = replace(&carols, scene.part(&scene.carol, 2, &scene.carol)).await;
+    assert!(matches!(denied, Err(ProjectsError::Denied)), "{denied:?}");
 }
 
 #[tokio::test]
@@ -163,13 +196,10 @@ async fn a_key_is_handed_on_by_who_may_write_or_share() {
 }
 
 #[tokio::test]
-async fn an_api_key_and_the_owner_get_parts_as_well() {
+async fn the_owner_gets_a_part_without_a_list() {
     let scene = scene(READ | Actions::PROJECT_WRITE).await;
     let bob = scene.bob.entry(scene.team, READ | Actions::PROJECT_WRITE);
-    let key = Principal::ApiKey(ApiKeyId::from_bytes([9; 16]));
-    let listed = AccessEntry { principal: key, key: [9; 32], actions: READ.bits(), team: None };
-    scene.world.put_list(&scene.alice, &scene.app, &[bob, listed]).await.unwrap();
-    scene.add(&scene.app, key, scene.part(&scene.alice, 2, &scene.bob)).await.unwrap();
+    scene.world.put_list(&scene.alice, &scene.app, &[bob]).await.unwrap();
     // A member who rotated forgot the owner: the owner needs no list.
     let bobs = scene.access(&scene.bob, READ | Actions::PROJECT_WRITE).await;
     let second = scene.bob.keyring_for(&scene.key, &scene.production, 2, 2, &[&scene.bob]);
@@ -178,42 +208,6 @@ async fn an_api_key_and_the_owner_get_parts_as_well() {
     scene.add(&bobs, account(&scene.alice), owners.clone()).await.unwrap();
     let given = scene.world.projects.keyring(&scene.app, &scene.production.name, 0).await.unwrap();
     assert_eq!((given.keyring, given.added, given.seal.author), (owners, true, scene.bob.account));
-}
-
-#[tokio::test]
-async fn a_caller_by_api_key_is_given_the_key_s_own_part_first() {
-    let scene = scene(READ).await;
-    let secret = ApiKey::from_secret(ApiKeyId::from_bytes([9; 16]), Secret::new([9; 32]));
-    let (id, secret_hash) = (secret.id(), secret.hash());
-    let scope = Scope { actions: READ, project: None, environments: Vec::new(), networks: Vec::new() };
-    let new =
-        NewApiKey { id, name: name("ci"), secret_hash, scope, lifetime_ms: 1_000_000, public_key: None };
-    let owner = scene.bob.caller(&scene.world).await;
-    scene.world.api_keys.create(&owner, new).await.unwrap();
-    let key = Principal::ApiKey(id);
-    let listed = AccessEntry { principal: key, key: [9; 32], actions: READ.bits(), team: None };
-    let entries = [scene.bob.entry(scene.team, READ), listed];
-    scene.world.put_list(&scene.alice, &scene.app, &entries).await.unwrap();
-
-    let caller = scene.world.api_keys.authenticate(&secret.to_text(), "192.0.2.1".parse().unwrap()).await;
-    let caller = caller.unwrap();
-    let project = scene.app.project();
-    let access = scene.world.projects.authorize(&caller, project, READ).await.unwrap();
-    let given = async || {
-        let given = scene.world.projects.keyring(&access, &scene.production.name, 0).await.unwrap();
-        (given.added, given.keyring)
-    };
-    assert!(!given().await.0);
-    let bobs = scene.part(&scene.alice, 2, &scene.bob);
-    scene.add(&scene.app, account(&scene.bob), bobs.clone()).await.unwrap();
-    assert_eq!(given().await, (true, bobs));
-    let own = scene.part(&scene.alice, 2, &scene.carol);
-    scene.add(&scene.app, key, own.clone()).await.unwrap();
-    assert_eq!(given().await, (true, own));
-    // It does no more than its account may: nothing, once bob is out.
-    scene.world.leave(&scene.alice, scene.team, scene.bob.account).await;
-    let gone = scene.world.projects.authorize(&caller, project, READ).await;
-    assert!(matches!(gone, Err(ProjectsError::Denied)));
 }
 
 #[tokio::test]

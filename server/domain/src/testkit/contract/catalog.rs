@@ -65,7 +65,7 @@ pub async fn a_rename_respects_other_names(ports: Ports) {
     assert_eq!(rename(&ports, app.id, "free").await, Written::Done);
     assert_eq!(rename(&ports, app.id, "free").await, Written::Done);
     let unknown = ProjectId::from_bytes(bytes16());
-    assert_eq!(rename(&ports, unknown, "new").await, Written::Gone);
+    assert_eq!(rename(&ports, unknown, "new").await, Written::Denied);
     let found = ports.catalog.project(app.id).await.expect("the store works");
     assert_eq!(found, Some(Project { name: name("free"), ..app.clone() }));
     let expected = [Kind::ProjectCreate, Kind::ProjectUpdate, Kind::ProjectUpdate];

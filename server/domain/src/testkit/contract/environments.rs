@@ -50,7 +50,10 @@ pub async fn a_project_has_a_limit_of_environments(ports: Ports) {
     let other = new_project(&ports, alice.id, "other").await;
     assert_eq!(create(&ports, &environment(other.id, "one"), 2).await, Written::Done);
     let delete = line(Trail::Project(app.id), Kind::EnvironmentDelete);
-    assert!(ports.catalog.delete_environment(first.id, delete).await.expect("the store works"));
+    assert_eq!(
+        ports.catalog.delete_environment(first.id, delete).await.expect("the store works"),
+        Written::Done
+    );
     assert_eq!(create(&ports, &third, 2).await, Written::Done);
 }
 
@@ -59,7 +62,7 @@ pub async fn nothing_is_created_in_a_project_that_is_gone(ports: Ports) {
     let delete = line(Trail::Project(app.id), Kind::ProjectDelete);
     assert!(ports.catalog.delete_project(app.id, delete).await.expect("the store works"));
     let late = environment(app.id, "late");
-    assert_eq!(create(&ports, &late, ENVIRONMENTS_MAX).await, Written::Gone);
+    assert_eq!(create(&ports, &late, ENVIRONMENTS_MAX).await, Written::Denied);
     assert_eq!(ports.keyrings.keyring(late.id, 1).await.expect("the store works"), None);
     assert_eq!(kinds(&ports, Trail::Project(app.id)).await.last(), Some(&Kind::ProjectDelete));
 }
@@ -116,8 +119,14 @@ pub async fn a_deleted_environment_takes_its_versions_along(ports: Ports) {
     let unfinished = upload(alice.id, &production, 10, crate::storage::model::Digest(bytes32()));
     ports.uploads.start(unfinished.clone(), 8).await.expect("the store works");
     let delete = line(Trail::Project(app.id), Kind::EnvironmentDelete);
-    assert!(ports.catalog.delete_environment(production.id, delete.clone()).await.expect("the store works"));
-    assert!(!ports.catalog.delete_environment(production.id, delete).await.expect("the store works"));
+    assert_eq!(
+        ports.catalog.delete_environment(production.id, delete.clone()).await.expect("the store works"),
+        Written::Done
+    );
+    assert_eq!(
+        ports.catalog.delete_environment(production.id, delete).await.expect("the store works"),
+        Written::Gone
+    );
 
     let found = ports.catalog.environment(app.id, &production.name).await.expect("the store works");
     assert_eq!(found, None);

@@ -28,19 +28,19 @@ use crate::{
     testkit::Ports,
 };
 
-const READ: Actions = Actions::PROJECT_READ;
-const WRITE: Actions = Actions::PROJECT_WRITE;
+pub(super) const READ: Actions = Actions::PROJECT_READ;
+pub(super) const WRITE: Actions = Actions::PROJECT_WRITE;
 
 /// Alice with a project and a team that bob is in.
-struct Scene {
-    ports: Ports,
-    alice: Account,
-    bob: Account,
-    app: Project,
-    team: TeamId,
+pub(super) struct Scene {
+    pub ports: Ports,
+    pub alice: Account,
+    pub bob: Account,
+    pub app: Project,
+    pub team: TeamId,
 }
 
-async fn scene(ports: Ports) -> Scene {
+pub(super) async fn scene(ports: Ports) -> Scene {
     let (alice, app, _) = place(&ports).await;
     let bob = new_account(&ports, "bob@example.org").await;
     let team = new_team(&ports, alice.id, "ops").await;
@@ -65,28 +65,29 @@ async fn join(ports: &Ports, owner: AccountId, team: TeamId, account: AccountId)
     assert_eq!(added.expect("the store works"), Changed::Done);
 }
 
-async fn leave(ports: &Ports, owner: AccountId, team: TeamId, account: AccountId) {
+pub(super) async fn leave(ports: &Ports, owner: AccountId, team: TeamId, account: AccountId) {
     let by = By { account: owner, least: Role::Admin };
     let lines = vec![line(Trail::Account(owner), Kind::MemberRemove)];
     let removed = ports.roster.remove_member(team, by, account, lines).await;
     assert_eq!(removed.expect("the store works"), Changed::Done);
 }
 
-fn entry(account: &Account, team: TeamId, actions: Actions) -> AccessEntry {
+pub(super) fn entry(account: &Account, team: TeamId, actions: Actions) -> AccessEntry {
     AccessEntry {
         principal: Principal::Account(account.id),
         key: sha256(&account.bundle),
         actions: actions.bits(),
         team: Some(team),
+        environments: Vec::new(),
     }
 }
 
 impl Scene {
-    fn share_of(&self, team: TeamId, actions: Actions) -> ShareChange {
+    pub(super) fn share_of(&self, team: TeamId, actions: Actions) -> ShareChange {
         ShareChange::Set(Share { team, actions, by: self.alice.id, at_ms: NOW_MS })
     }
 
-    fn change(&self, number: u64, share: ShareChange, entries: &[AccessEntry]) -> AccessChange {
+    pub(super) fn change(&self, number: u64, share: ShareChange, entries: &[AccessEntry]) -> AccessChange {
         AccessChange {
             project: self.app.id,
             author: self.alice.id,
@@ -96,6 +97,7 @@ impl Scene {
             share,
             gives: Actions::NONE,
             takes: false,
+            at_ms: NOW_MS,
         }
     }
 
@@ -103,13 +105,19 @@ impl Scene {
         vec![line(Trail::Project(self.app.id), Kind::AccessList)]
     }
 
-    async fn make(&self, change: &AccessChange) -> Result<(), AccessRefusal> {
-        let changed = self.ports.grants.change_access(change.clone(), self.lines()).await;
+    pub(super) async fn make(&self, change: &AccessChange) -> Result<(), AccessRefusal> {
+        self.make_as(change, self.alice.id).await
+    }
+
+    /// Makes a change whose lines name this actor.
+    pub(super) async fn make_as(&self, change: &AccessChange, actor: AccountId) -> Result<(), AccessRefusal> {
+        let lines = self.lines().into_iter().map(|line| Line { actor, ..line }).collect();
+        let changed = self.ports.grants.change_access(change.clone(), lines).await;
         changed.expect("the store works")
     }
 
     /// Shares with the team and lists bob.
-    async fn shared(&self, actions: Actions) {
+    pub(super) async fn shared(&self, actions: Actions) {
         let entries = [entry(&self.bob, self.team, actions)];
         let change = self.change(1, self.share_of(self.team, actions), &entries);
         assert_eq!(self.make(&change).await, Ok(()));
@@ -124,7 +132,7 @@ impl Scene {
         rights.map_or(Actions::NONE, |rights| rights.actions)
     }
 
-    async fn state(&self) -> Option<AccessState> {
+    pub(super) async fn state(&self) -> Option<AccessState> {
         self.ports.grants.access(self.app.id).await.expect("the store works")
     }
 
@@ -247,20 +255,22 @@ pub async fn a_change_that_is_refused_changes_nothing(ports: Ports) {
     let bob = entry(&scene.bob, scene.team, READ);
     let (before, shares) = (scene.state().await, scene.shares().await);
     let keep = |entry| scene.change(2, ShareChange::Keep, &[entry]);
-    let by = |author| AccessChange { author, ..scene.change(2, ShareChange::Keep, &[bob]) };
-    let key = Principal::ApiKey(veilcore::id::ApiKeyId::from_bytes(bytes16()));
+    let by =
+        |author| AccessChange { author, ..scene.change(2, ShareChange::Keep, std::slice::from_ref(&bob)) };
     for (change, expected) in [
         (by(scene.bob.id), AccessRefusal::Denied),
         (by(mallory.id), AccessRefusal::Denied),
-        (scene.change(2, scene.share_of(foreign, READ), &[bob]), AccessRefusal::Denied),
-        (scene.change(2, ShareChange::End(foreign), &[bob]), AccessRefusal::NotShared),
-        (keep(AccessEntry { key: bytes32(), ..bob }), AccessRefusal::Entry(EntryFault::Key)),
+        (scene.change(2, scene.share_of(foreign, READ), std::slice::from_ref(&bob)), AccessRefusal::Denied),
+        (scene.change(2, ShareChange::End(foreign), std::slice::from_ref(&bob)), AccessRefusal::NotShared),
+        (keep(AccessEntry { key: bytes32(), ..bob.clone() }), AccessRefusal::Entry(EntryFault::Key)),
         (keep(entry(&mallory, scene.team, READ)), AccessRefusal::Entry(EntryFault::Member)),
         (keep(entry(&scene.bob, foreign, READ)), AccessRefusal::Entry(EntryFault::Team)),
-        (keep(AccessEntry { team: None, ..bob }), AccessRefusal::Entry(EntryFault::Team)),
-        (keep(AccessEntry { principal: key, ..bob }), AccessRefusal::Entry(EntryFault::Team)),
+        (keep(AccessEntry { team: None, ..bob.clone() }), AccessRefusal::Entry(EntryFault::Team)),
         (keep(entry(&scene.bob, scene.team, WRITE)), AccessRefusal::Entry(EntryFault::Actions)),
-        (scene.change(2, ShareChange::End(scene.team), &[bob]), AccessRefusal::Entry(EntryFault::Team)),
+        (
+            scene.change(2, ShareChange::End(scene.team), std::slice::from_ref(&bob)),
+            AccessRefusal::Entry(EntryFault::Team),
+        ),
     ] {
         assert_eq!(scene.make(&change).await, Err(expected), "{change:?}");
     }
@@ -270,7 +280,6 @@ pub async fn a_change_that_is_refused_changes_nothing(ports: Ports) {
     assert_eq!(scene.held(scene.bob.id).await, READ);
     let logged = kinds(&scene.ports, Trail::Project(scene.app.id)).await;
     assert_eq!(logged.iter().filter(|kind| **kind == Kind::AccessList).count(), 1);
-    assert_eq!(scene.make(&keep(AccessEntry { principal: key, team: None, ..bob })).await, Ok(()));
 }
 
 pub async fn shares_are_paged_and_limited(ports: Ports) {
@@ -383,30 +392,40 @@ pub async fn keys_are_made_for_the_newest_list(ports: Ports) {
 }
 
 pub async fn of_many_changes_at_once_one_wins_each_number(ports: Ports) {
-    let scene = std::sync::Arc::new(scene(ports).await);
-    let mut race = JoinSet::new();
-    for task in 0..WRITERS {
-        let scene = scene.clone();
-        race.spawn(async move {
-            loop {
-                let number = scene.state().await.expect("it is there").number + 1;
-                let entries = [entry(&scene.bob, scene.team, READ)];
-                let entries = if task % 2 == 0 { &entries[..] } else { &[] };
-                let change = scene.change(number, scene.share_of(scene.team, READ), entries);
-                match scene.make(&change).await {
-                    Ok(()) => return (number, change.list),
-                    Err(refusal) => assert!(matches!(refusal, AccessRefusal::Stale(_)), "{refusal:?}"),
+    races::of_access_lists(ports, WRITERS).await;
+}
+
+/// Races with as many writers as an adapter likes.
+pub mod races {
+    use super::*;
+
+    /// Puts lists in force with so many writers at once.
+    pub async fn of_access_lists(ports: Ports, writers: u32) {
+        let scene = std::sync::Arc::new(scene(ports).await);
+        let mut race = JoinSet::new();
+        for task in 0..writers {
+            let scene = scene.clone();
+            race.spawn(async move {
+                loop {
+                    let number = scene.state().await.expect("it is there").number + 1;
+                    let entries = [entry(&scene.bob, scene.team, READ)];
+                    let entries = if task % 2 == 0 { &entries[..] } else { &[] };
+                    let change = scene.change(number, scene.share_of(scene.team, READ), entries);
+                    match scene.make(&change).await {
+                        Ok(()) => return (number, change.list),
+                        Err(refusal) => assert!(matches!(refusal, AccessRefusal::Stale(_)), "{refusal:?}"),
+                    }
                 }
-            }
-        });
+            });
+        }
+        let mut won = race.join_all().await;
+        won.sort();
+        for (place, (number, list)) in (1..).zip(won) {
+            assert_eq!(number, place);
+            let kept = scene.ports.grants.access_list(scene.app.id, number).await.expect("the store works");
+            assert_eq!(kept, Some(list));
+        }
+        let logged = kinds(&scene.ports, Trail::Project(scene.app.id)).await;
+        assert_eq!(logged.iter().filter(|kind| **kind == Kind::AccessList).count(), writers as usize);
     }
-    let mut won = race.join_all().await;
-    won.sort();
-    for (place, (number, list)) in (1..).zip(won) {
-        assert_eq!(number, place);
-        let kept = scene.ports.grants.access_list(scene.app.id, number).await.expect("the store works");
-        assert_eq!(kept, Some(list));
-    }
-    let logged = kinds(&scene.ports, Trail::Project(scene.app.id)).await;
-    assert_eq!(logged.iter().filter(|kind| **kind == Kind::AccessList).count(), WRITERS as usize);
 }

@@ -11,6 +11,7 @@ use crate::{
     projects::{
         access::{AccessChange, KeyringPart, KeyringRefusal, ShareChange},
         model::{Keyring, Project},
+        port::Written,
     },
     storage::{
         model::{Precondition, Version},
@@ -73,7 +74,10 @@ pub async fn only_the_next_epoch_follows(ports: Ports) {
 pub async fn an_environment_that_is_gone_is_not_rotated(ports: Ports) {
     let (_, app, production) = place(&ports).await;
     let delete = line(Trail::Project(app.id), Kind::EnvironmentDelete);
-    assert!(ports.catalog.delete_environment(production.id, delete).await.expect("the store works"));
+    assert_eq!(
+        ports.catalog.delete_environment(production.id, delete).await.expect("the store works"),
+        Written::Done
+    );
     assert_eq!(rotate(&ports, app.id, production.id, &keyring(2)).await, Err(KeyringRefusal::Gone));
     assert_eq!(ports.keyrings.keyring(production.id, 2).await.expect("the store works"), None);
     assert!(!kinds(&ports, Trail::Project(app.id)).await.contains(&Kind::KeyRotate));
@@ -108,6 +112,7 @@ async fn next_list(ports: &Ports, project: &Project, number: u64) {
         share: ShareChange::Keep,
         gives: Actions::NONE,
         takes: true,
+        at_ms: NOW_MS,
     };
     let lines = vec![line(Trail::Project(project.id), Kind::AccessList)];
     let changed = ports.grants.change_access(change, lines).await;
@@ -132,7 +137,7 @@ pub async fn a_rotation_is_for_the_newest_list_and_ends_what_is_due(ports: Ports
 }
 
 fn part(environment: EnvironmentId, principal: Principal, key: [u8; 32], epoch: u32) -> KeyringPart {
-    KeyringPart { environment, principal, key, keyring: keyring(epoch) }
+    KeyringPart { environment, principal, key, beside: None, keyring: keyring(epoch), replaces: false }
 }
 
 async fn add(ports: &Ports, project: ProjectId, part: &KeyringPart) -> Result<(), KeyringRefusal> {
@@ -142,7 +147,11 @@ async fn add(ports: &Ports, project: ProjectId, part: &KeyringPart) -> Result<()
 
 async fn found(ports: &Ports, part: &KeyringPart) -> Option<Keyring> {
     let epoch = part.keyring.epoch;
-    ports.keyrings.part(part.environment, epoch, part.principal).await.expect("the store works")
+    ports
+        .keyrings
+        .part(part.environment, epoch, part.principal, Some(part.key))
+        .await
+        .expect("the store works")
 }
 
 pub async fn a_part_is_added_once_for_each_key_of_its_principal(ports: Ports) {
@@ -180,7 +189,10 @@ pub async fn parts_go_with_their_environment(ports: Ports) {
     let added = part(production.id, Principal::Account(alice.id), bytes32(), 1);
     assert_eq!(add(&ports, app.id, &added).await, Ok(()));
     let delete = line(Trail::Project(app.id), Kind::EnvironmentDelete);
-    assert!(ports.catalog.delete_environment(production.id, delete).await.expect("the store works"));
+    assert_eq!(
+        ports.catalog.delete_environment(production.id, delete).await.expect("the store works"),
+        Written::Done
+    );
     assert_eq!(found(&ports, &added).await, None);
     assert_eq!(add(&ports, app.id, &added).await, Err(KeyringRefusal::Gone));
 }

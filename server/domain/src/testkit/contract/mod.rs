@@ -11,6 +11,7 @@
 pub mod api_keys;
 pub mod attempts;
 pub mod blobs;
+pub mod capabilities;
 pub mod catalog;
 pub mod directory;
 pub mod environments;
@@ -21,12 +22,15 @@ pub mod meter;
 pub mod nullifiers;
 pub mod outbox;
 pub mod quota;
+pub mod remembered;
 pub mod replies;
 mod sample;
 pub mod sessions;
 pub mod shelf;
 pub mod staging;
+pub mod standing;
 pub mod teams;
+pub mod tokens;
 pub mod uploads;
 
 /// Makes a `#[tokio::test]` of each test of a suite, in a module of the suite's name. The first argument is the suite or
@@ -37,6 +41,7 @@ macro_rules! contract_tests {
         $crate::contract_tests!(directory, $fresh);
         $crate::contract_tests!(sessions, $fresh);
         $crate::contract_tests!(api_keys, $fresh);
+        $crate::contract_tests!(capabilities, $fresh);
         $crate::contract_tests!(attempts, $fresh);
         $crate::contract_tests!(meter, $fresh);
         $crate::contract_tests!(nullifiers, $fresh);
@@ -45,7 +50,9 @@ macro_rules! contract_tests {
         $crate::contract_tests!(environments, $fresh);
         $crate::contract_tests!(grants, $fresh);
         $crate::contract_tests!(keyrings, $fresh);
+        $crate::contract_tests!(standing, $fresh);
         $crate::contract_tests!(teams, $fresh);
+        $crate::contract_tests!(tokens, $fresh);
         $crate::contract_tests!(shelf, $fresh);
         $crate::contract_tests!(quota, $fresh);
         $crate::contract_tests!(blobs, $fresh);
@@ -53,7 +60,15 @@ macro_rules! contract_tests {
         $crate::contract_tests!(uploads, $fresh);
         $crate::contract_tests!(outbox, $fresh);
         $crate::contract_tests!(logs, $fresh);
+        $crate::contract_tests!(remembered, $fresh);
     };
+    (remembered, $fresh:ident) => { $crate::contract_tests! { @suite remembered, $fresh, [
+        a_project_and_its_environments_are_seen_as_they_are_now,
+        rights_are_those_of_now_after_every_change_that_they_follow_from,
+        an_account_that_is_gone_stands_nowhere,
+        a_session_stands_as_the_last_change_of_credentials_left_it,
+        an_unknown_id_that_was_asked_for_is_found_once_it_is_there,
+    ] } };
     (directory, $fresh:ident) => { $crate::contract_tests! { @suite directory, $fresh, [
         an_email_and_an_id_are_taken_once,
         an_account_is_found_by_email_and_by_id,
@@ -91,7 +106,25 @@ macro_rules! contract_tests {
         a_revoked_key_is_seen_as_revoked_at_once,
         when_a_key_was_used_only_goes_forward,
         keys_go_with_their_account,
+        an_id_is_never_given_out_again,
+        a_recovery_revokes_every_key_and_a_new_password_none,
         of_many_rotations_of_one_generation_one_wins,
+        a_half_comes_with_its_generation_and_goes_with_it,
+        halves_are_destroyed_when_their_key_is_over,
+    ] } };
+    (capabilities, $fresh:ident) => { $crate::contract_tests! { @suite capabilities, $fresh, [
+        a_capability_stands_beside_the_sessions_and_is_no_login,
+        a_capability_is_revoked_by_its_account_only_and_at_once,
+        what_ends_all_sessions_ends_capabilities_and_what_ends_one_does_not,
+        an_account_has_a_limit_of_capabilities_apart_from_its_sessions,
+        capabilities_are_paged_by_id_and_go_with_their_account,
+        of_many_who_issue_at_the_limit_as_many_succeed,
+    ] } };
+    (tokens, $fresh:ident) => { $crate::contract_tests! { @suite tokens, $fresh, [
+        an_api_key_is_listed_with_what_it_is_and_no_more,
+        an_api_key_is_listed_with_no_more_than_its_account_has_in_the_same_list,
+        both_records_of_an_overlap_can_be_listed_until_it_ends,
+        a_key_has_a_part_for_each_record_that_is_good,
     ] } };
     (attempts, $fresh:ident) => { $crate::contract_tests! { @suite attempts, $fresh, [
         an_attempt_is_taken_once_and_as_it_was_kept,
@@ -115,7 +148,7 @@ macro_rules! contract_tests {
         a_claim_is_answered_once_and_repeated,
         other_content_under_the_same_id_is_noticed,
         a_released_claim_is_free_for_any_content,
-        keys_differ_by_account_method_and_id,
+        keys_differ_by_account_api_key_method_and_id,
         an_answer_is_forgotten_in_time,
         of_many_claims_one_is_fresh,
     ] } };
@@ -150,6 +183,12 @@ macro_rules! contract_tests {
         projects_of_others_are_paged_by_id,
         keys_are_made_for_the_newest_list,
         of_many_changes_at_once_one_wins_each_number,
+    ] } };
+    (standing, $fresh:ident) => { $crate::contract_tests! { @suite standing, $fresh, [
+        who_was_removed_changes_nothing_any_more,
+        each_change_needs_its_own_permission,
+        a_key_that_is_over_changes_nothing_any_more,
+        what_a_list_gives_is_held_when_the_list_is_made,
     ] } };
     (keyrings, $fresh:ident) => { $crate::contract_tests! { @suite keyrings, $fresh, [
         keyrings_of_all_epochs_are_kept,
@@ -282,6 +321,7 @@ mod tests {
             include_str!("api_keys.rs"),
             include_str!("attempts.rs"),
             include_str!("blobs.rs"),
+            include_str!("capabilities.rs"),
             include_str!("catalog.rs"),
             include_str!("directory.rs"),
             include_str!("environments.rs"),
@@ -296,6 +336,7 @@ mod tests {
             include_str!("sessions.rs"),
             include_str!("shelf.rs"),
             include_str!("staging.rs"),
+            include_str!("standing.rs"),
             include_str!("teams.rs"),
             include_str!("uploads.rs"),
         ];

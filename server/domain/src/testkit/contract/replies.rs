@@ -1,7 +1,7 @@
 //! Answers to requests that may be repeated.
 
 use tokio::task::JoinSet;
-use veilcore::id::AccountId;
+use veilcore::id::{AccountId, ApiKeyId};
 
 use super::sample::*;
 use crate::{
@@ -13,7 +13,8 @@ const DAY_MS: u64 = 24 * 3_600_000;
 
 fn key() -> RequestKey {
     let account = AccountId::from_bytes(bytes16());
-    RequestKey { account, method: "/veilcloud.test.v1.T/Do".to_owned(), request_id: bytes16() }
+    let method = "/veilcloud.test.v1.T/Do".to_owned();
+    RequestKey { account, api_key: None, method, request_id: bytes16() }
 }
 
 async fn claim(ports: &Ports, key: &RequestKey, content: u8, now_ms: u64) -> Claim {
@@ -51,13 +52,22 @@ pub async fn a_released_claim_is_free_for_any_content(ports: Ports) {
     assert_eq!(claim(&ports, &key, 2, NOW_MS).await, Claim::Answered(b"second".to_vec()));
 }
 
-pub async fn keys_differ_by_account_method_and_id(ports: Ports) {
+pub async fn keys_differ_by_account_api_key_method_and_id(ports: Ports) {
     let one = key();
     let other_account = RequestKey { account: AccountId::from_bytes(bytes16()), ..one.clone() };
+    let by_key = RequestKey { api_key: Some(ApiKeyId::from_bytes(bytes16())), ..one.clone() };
+    let by_another = RequestKey { api_key: Some(ApiKeyId::from_bytes(bytes16())), ..one.clone() };
     let other_method = RequestKey { method: "/veilcloud.test.v1.T/Undo".to_owned(), ..one.clone() };
     let other_id = RequestKey { request_id: bytes16(), ..one.clone() };
-    for key in [&one, &other_account, &other_method, &other_id] {
+    let keys = [&one, &other_account, &by_key, &by_another, &other_method, &other_id];
+    for key in keys {
         assert_eq!(claim(&ports, key, 1, NOW_MS).await, Claim::Fresh);
+    }
+    for (n, key) in (0_u8..).zip(keys) {
+        answer(&ports, key, &[n]).await;
+    }
+    for (n, key) in (0_u8..).zip(keys) {
+        assert_eq!(claim(&ports, key, 1, NOW_MS + 1).await, Claim::Answered(vec![n]));
     }
 }
 

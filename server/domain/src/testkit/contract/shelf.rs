@@ -6,6 +6,7 @@ use super::sample::*;
 use crate::{
     audit::model::{Kind, Line, Trail},
     page::PageArgs,
+    projects::port::Written,
     storage::{
         model::{Digest, Etag, Precondition, Version},
         port::Refusal,
@@ -83,7 +84,10 @@ pub async fn a_commit_under_another_epoch_changes_nothing(ports: Ports) {
 pub async fn a_commit_to_an_environment_that_is_gone_is_refused(ports: Ports) {
     let (_, app, production) = place(&ports).await;
     let delete = line(Trail::Project(app.id), Kind::EnvironmentDelete);
-    assert!(ports.catalog.delete_environment(production.id, delete).await.expect("the store works"));
+    assert_eq!(
+        ports.catalog.delete_environment(production.id, delete).await.expect("the store works"),
+        Written::Done
+    );
     let mut one = version(production.id, 1, b"one");
     assert_eq!(commit(&ports, app.id, &mut one, Precondition::First).await, Err(Refusal::Gone));
     let line = line(Trail::Project(app.id), Kind::BlobDelete);

@@ -6,6 +6,7 @@ use veilcore::id::UploadId;
 use super::sample::*;
 use crate::{
     audit::model::{Kind, Trail},
+    projects::port::Written,
     storage::{
         model::{CHUNK_LEN, Digest, Etag, Precondition, Upload},
         port::Started,
@@ -127,7 +128,10 @@ pub async fn only_open_sessions_are_known(ports: Ports) {
     assert_eq!(known().await, [cascaded.id, kept.id, forgotten.id]);
     ports.uploads.forget(forgotten.id).await.expect("the store works");
     let line = line(Trail::Project(project.id), Kind::EnvironmentDelete);
-    assert!(ports.catalog.delete_environment(staging.id, line).await.expect("the store works"));
+    assert_eq!(
+        ports.catalog.delete_environment(staging.id, line).await.expect("the store works"),
+        Written::Done
+    );
     assert_eq!(known().await, [kept.id]);
     assert_eq!(ports.uploads.known(&[]).await.expect("the store works"), []);
 }

@@ -67,12 +67,17 @@ impl Directory for MemoryStore {
         let Some(account) = account else { return Ok(false) };
         account.record = new.record;
         account.password_wrap = new.password_wrap;
+        let recovered = new.recovery.is_some();
         if let Some(recovery) = new.recovery {
             account.bundle = recovery.bundle;
             account.recovery_wrap = recovery.wrap;
         }
         state.end(id, ending);
+        let at_ms = lines.first().map_or(0, |line| line.at_ms);
         let key_index = state.log_all(lines);
+        if recovered {
+            state.revoke_keys(id, at_ms);
+        }
         if let Some(account) = state.accounts.get_mut(&id) {
             account.key_index = key_index.or(account.key_index);
         }
@@ -91,6 +96,8 @@ impl Directory for MemoryStore {
         let told = state.leave_teams(id, lines.first().map_or(0, |line| line.at_ms));
         state.sessions.retain(|_, row| row.session.account != id);
         state.api_keys.retain(|_, key| key.account != id);
+        let keys: Vec<_> = state.api_keys.keys().copied().collect();
+        state.halves.retain(|(key, _), _| keys.contains(key));
         let owned = state.projects.values().filter(|p| p.owner == id).map(|p| p.id);
         for project in owned.collect::<Vec<_>>() {
             state.remove_project(project);
@@ -113,12 +120,13 @@ impl Directory for MemoryStore {
             return Ok(false);
         }
         let rows = state.sessions.values_mut();
-        let mut live: Vec<_> = rows.filter(|row| row.live && row.session.account == id).collect();
+        let mut live: Vec<_> =
+            rows.filter(|row| row.live && row.issued.is_none() && row.session.account == id).collect();
         live.sort_by_key(|row| (row.session.logged_in_at_ms, row.session.id));
         let surplus = (live.len() + 1).saturating_sub(limit as usize);
         let ended = live.into_iter().take(surplus).map(|row| row.live = false).count();
         let tokens = HashSet::from([session.refresh_hash]);
-        state.sessions.insert(session.id, SessionRow { session, live: true, tokens });
+        state.sessions.insert(session.id, SessionRow { session, live: true, tokens, issued: None });
         for _ in 0..ended {
             state.log(Line { kind: Kind::SessionEnd, ..line.clone() });
         }

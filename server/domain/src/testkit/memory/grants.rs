@@ -3,14 +3,15 @@ use std::{collections::BTreeMap, convert::Infallible};
 use async_trait::async_trait;
 use veilcore::{
     hash::sha256,
-    id::{AccountId, EnvironmentId, ProjectId, TeamId},
+    id::{AccountId, ApiKeyId, EnvironmentId, ProjectId, TeamId},
 };
 use veilsign::capability::Actions;
 use veilvault::access::Principal;
 
-use super::{MemoryStore, State};
+use super::{MemoryStore, State, picture::rows};
 use crate::{
     audit::model::Line,
+    auth::api_keys::model::ApiKey,
     name::Name,
     page::{Page, PageArgs},
     projects::{
@@ -20,6 +21,7 @@ use crate::{
         },
         model::{Environment, Keyring, Project},
         port::{Grants, Keyrings},
+        stands::stands,
     },
     store::StoreError,
 };
@@ -31,7 +33,17 @@ pub(super) struct Granted {
     floors: BTreeMap<ProjectId, u64>,
     entries: BTreeMap<ProjectId, Vec<(AccountId, TeamId, Actions)>>,
     shares: BTreeMap<(ProjectId, TeamId), Share>,
-    parts: BTreeMap<(EnvironmentId, u32, Principal), KeyringPart>,
+    parts: BTreeMap<(EnvironmentId, u32, Principal, [u8; 32]), KeyringPart>,
+}
+
+impl Granted {
+    /// A line for each row.
+    pub(super) fn picture(&self, lines: &mut Vec<String>) {
+        rows(lines, "list", &self.lists);
+        rows(lines, "floor", &self.floors);
+        rows(lines, "share", &self.shares);
+        rows(lines, "part", &self.parts);
+    }
 }
 
 #[async_trait]
@@ -96,6 +108,9 @@ impl Grants for MemoryStore {
         lines: Vec<Line>,
     ) -> Result<Result<(), AccessRefusal>, StoreError> {
         let mut state = self.begin("change_access")?;
+        if !lines.iter().all(|line| state.stands(line)) {
+            return Ok(Err(AccessRefusal::Denied));
+        }
         match change.judge(&mut &*state) {
             Ok(Ok(())) => {}
             Ok(Err(refusal)) => return Ok(Err(refusal)),
@@ -136,12 +151,38 @@ impl AccessFacts for &State {
         Ok(self.accounts.get(&account).map(|account| sha256(&account.bundle)))
     }
 
+    fn api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>, Infallible> {
+        Ok(self.api_keys.get(&id).cloned())
+    }
+
+    fn environment_name(
+        &mut self,
+        project: ProjectId,
+        environment: EnvironmentId,
+    ) -> Result<Option<Name>, Infallible> {
+        let found = self.environments.get(&environment).filter(|found| found.project == project);
+        Ok(found.map(|found| found.name.clone()))
+    }
+
+    fn key_lives(&mut self, key: ApiKeyId, account: AccountId, now_ms: u64) -> Result<bool, Infallible> {
+        let lives = |key: &ApiKey| {
+            key.account == account && key.revoked_at_ms.is_none() && key.expires_at_ms > now_ms
+        };
+        Ok(self.api_keys.get(&key).is_some_and(lives))
+    }
+
     fn is_member(&mut self, team: TeamId, account: AccountId) -> Result<bool, Infallible> {
         Ok(self.seats.contains_key(&(team, account)))
     }
 }
 
 impl State {
+    /// Whether the one whom a line names may do what it says.
+    pub(super) fn stands(&self, line: &Line) -> bool {
+        let Ok(stands) = stands(line, &mut &*self);
+        stands
+    }
+
     /// What the rule of [`Grants`] says.
     fn rights_of(&self, project: ProjectId, account: AccountId) -> Option<Rights> {
         let owner = self.projects.get(&project)?.owner;
@@ -177,7 +218,7 @@ impl State {
     }
 
     pub(super) fn forget_parts(&mut self, environment: EnvironmentId) {
-        self.granted.parts.retain(|(of, _, _), _| *of != environment);
+        self.granted.parts.retain(|(of, _, _, _), _| *of != environment);
     }
 
     pub(super) fn forget_grants(&mut self, project: ProjectId) {
@@ -211,6 +252,9 @@ impl Keyrings for MemoryStore {
         line: Line,
     ) -> Result<Result<(), KeyringRefusal>, StoreError> {
         let mut state = self.begin("rotate")?;
+        if !state.stands(&line) {
+            return Ok(Err(KeyringRefusal::Denied));
+        }
         let Some(current) = state.environments.get(&environment).map(|e| e.epoch) else {
             return Ok(Err(KeyringRefusal::Gone));
         };
@@ -233,9 +277,12 @@ impl Keyrings for MemoryStore {
         environment: EnvironmentId,
         epoch: u32,
         principal: Principal,
+        key: Option<[u8; 32]>,
     ) -> Result<Option<Keyring>, StoreError> {
         let state = self.begin("part")?;
-        Ok(state.granted.parts.get(&(environment, epoch, principal)).map(|part| part.keyring.clone()))
+        let of_theirs = (environment, epoch, principal, [0; 32])..=(environment, epoch, principal, [255; 32]);
+        let mut parts = state.granted.parts.range(of_theirs).map(|(_, part)| part);
+        Ok(parts.find(|part| key.is_none_or(|key| part.key == key)).map(|part| part.keyring.clone()))
     }
 
     async fn add_part(
@@ -244,16 +291,23 @@ impl Keyrings for MemoryStore {
         line: Line,
     ) -> Result<Result<(), KeyringRefusal>, StoreError> {
         let mut state = self.begin("add_part")?;
+        if !state.stands(&line) {
+            return Ok(Err(KeyringRefusal::Denied));
+        }
         if !state.keyrings.contains_key(&(part.environment, part.keyring.epoch)) {
             return Ok(Err(KeyringRefusal::Gone));
         }
         if let Some(other) = state.other_list(part.environment, &part.keyring) {
             return Ok(Err(other));
         }
-        let place = (part.environment, part.keyring.epoch, part.principal);
-        if state.granted.parts.get(&place).is_some_and(|known| known.key == part.key) {
+        let (environment, epoch, principal) = (part.environment, part.keyring.epoch, part.principal);
+        let place = (environment, epoch, principal, part.key);
+        if state.granted.parts.contains_key(&place) && !part.replaces {
             return Ok(Err(KeyringRefusal::Exists));
         }
+        state.granted.parts.retain(|(of, at, who, key), _| {
+            (*of, *at, *who) != (environment, epoch, principal) || Some(*key) == part.beside
+        });
         state.granted.parts.insert(place, part);
         state.log(line);
         Ok(Ok(()))

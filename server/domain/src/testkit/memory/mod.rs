@@ -4,9 +4,11 @@
 mod api_keys;
 mod audit;
 mod auth;
+mod capabilities;
 mod grants;
 mod limits;
 mod logs;
+mod picture;
 mod projects;
 mod storage;
 mod teams;
@@ -23,7 +25,8 @@ use veilsign::nullifier::Nullifier;
 use crate::{
     audit::model::{Line, Trail},
     auth::{
-        api_keys::model::ApiKey,
+        api_keys::model::{ApiKey, TokenHalf},
+        capabilities::model::Issued,
         model::{Account, Attempt, Session},
         port::{RequestKey, Window},
         sliding::Sliding,
@@ -46,6 +49,7 @@ pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     faults: Arc<Mutex<VecDeque<(&'static str, StoreError)>>>,
     lost_answers: Arc<Mutex<VecDeque<&'static str>>>,
+    calls: Arc<Mutex<Option<Vec<&'static str>>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,6 +59,8 @@ struct State {
     sessions: BTreeMap<SessionId, SessionRow>,
     attempts: VecDeque<(AttemptId, Attempt, u64)>,
     api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    api_key_ids: HashSet<ApiKeyId>,
+    halves: BTreeMap<(ApiKeyId, u32), TokenHalf>,
     projects: BTreeMap<ProjectId, Project>,
     last_owners: BTreeMap<ProjectId, AccountId>,
     environments: BTreeMap<EnvironmentId, Environment>,
@@ -77,6 +83,8 @@ struct SessionRow {
     session: Session,
     live: bool,
     tokens: HashSet<[u8; 32]>,
+    /// What is known of an issued capability.
+    issued: Option<Issued>,
 }
 
 struct Blob {
@@ -87,7 +95,13 @@ struct Blob {
 impl MemoryStore {
     /// An empty store. The clock says when blobs are stored.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { state: Arc::default(), faults: Arc::default(), lost_answers: Arc::default(), clock }
+        Self {
+            state: Arc::default(),
+            faults: Arc::default(),
+            lost_answers: Arc::default(),
+            calls: Arc::default(),
+            clock,
+        }
     }
 
     /// Makes the next call of the port method with this name fail as unavailable, changing nothing. Calls add up.
@@ -125,6 +139,7 @@ impl MemoryStore {
 
     /// The state for one call of the port method with this name.
     fn begin(&self, method: &'static str) -> Result<MutexGuard<'_, State>, StoreError> {
+        self.note(method);
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         match faults.iter().position(|(name, _)| *name == method).and_then(|at| faults.remove(at)) {
             Some((_, error)) => Err(error),

@@ -20,6 +20,9 @@ impl Catalog for MemoryStore {
         if !state.accounts.contains_key(&project.owner) {
             return Ok(Written::Gone);
         }
+        if !state.stands(&line) {
+            return Ok(Written::Denied);
+        }
         if state.projects.contains_key(&project.id) || state.named(project.owner, &project.name).is_some() {
             return Ok(Written::Taken);
         }
@@ -55,6 +58,9 @@ impl Catalog for MemoryStore {
 
     async fn rename_project(&self, id: ProjectId, name: Name, line: Line) -> Result<Written, StoreError> {
         let mut state = self.begin("rename_project")?;
+        if !state.stands(&line) {
+            return Ok(Written::Denied);
+        }
         let Some(owner) = state.projects.get(&id).map(|p| p.owner) else { return Ok(Written::Gone) };
         if state.named(owner, &name).is_some_and(|other| other != id) {
             return Ok(Written::Taken);
@@ -68,7 +74,7 @@ impl Catalog for MemoryStore {
 
     async fn delete_project(&self, id: ProjectId, line: Line) -> Result<bool, StoreError> {
         let mut state = self.begin("delete_project")?;
-        let removed = state.remove_project(id);
+        let removed = state.stands(&line) && state.remove_project(id);
         if removed {
             state.log(line);
         }
@@ -88,6 +94,9 @@ impl Catalog for MemoryStore {
         line: Line,
     ) -> Result<Written, StoreError> {
         let mut state = self.begin("create_environment")?;
+        if !state.stands(&line) {
+            return Ok(Written::Denied);
+        }
         if !state.projects.contains_key(&environment.project) {
             return Ok(Written::Gone);
         }
@@ -129,13 +138,16 @@ impl Catalog for MemoryStore {
         Ok(Page::cut(found, page.size, |e| e.name.clone()))
     }
 
-    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<bool, StoreError> {
+    async fn delete_environment(&self, id: EnvironmentId, line: Line) -> Result<Written, StoreError> {
         let mut state = self.begin("delete_environment")?;
-        let removed = state.remove_environment(id);
-        if removed {
-            state.log(line);
+        if !state.stands(&line) {
+            return Ok(Written::Denied);
         }
-        Ok(removed)
+        if !state.remove_environment(id) {
+            return Ok(Written::Gone);
+        }
+        state.log(line);
+        Ok(Written::Done)
     }
 }
 

@@ -7,11 +7,13 @@ use veilcore::{
     hash::sha256,
     id::{AccountId, EnvironmentId, UploadId},
 };
+use veilsign::capability::Actions;
 
 use super::{Blob, MemoryStore};
 use crate::{
     audit::model::Line,
     page::{Page, PageArgs},
+    projects::stands::may,
     storage::{
         model::{Digest, Etag, PIECE_LEN, Precondition, Upload, Version},
         port::{BlobStore, BlobStream, Refusal, Shelf, Staging, Started, Uploads},
@@ -28,6 +30,9 @@ impl Shelf for MemoryStore {
         line: Line,
     ) -> Result<Result<u64, Refusal>, StoreError> {
         let mut state = self.begin("commit")?;
+        if !state.stands(&line) {
+            return Ok(Err(Refusal::Denied));
+        }
         let id = version.environment;
         let (Some(environment), Some(owner)) = (state.environments.get(&id), state.owner_of(id)) else {
             return Ok(Err(Refusal::Gone));
@@ -92,6 +97,9 @@ impl Shelf for MemoryStore {
         line: Line,
     ) -> Result<Result<u64, Refusal>, StoreError> {
         let mut state = self.begin("delete_content")?;
+        if !state.stands(&line) {
+            return Ok(Err(Refusal::Denied));
+        }
         if !state.environments.contains_key(&environment) {
             return Ok(Err(Refusal::Gone));
         }
@@ -205,6 +213,10 @@ impl Staging for MemoryStore {
 impl Uploads for MemoryStore {
     async fn start(&self, upload: Upload, limit: u32) -> Result<Started, StoreError> {
         let mut state = self.begin("start")?;
+        let Ok(may) = may(upload.project, upload.account, Actions::PROJECT_WRITE, &mut &*state);
+        if !may {
+            return Ok(Started::Denied);
+        }
         if state.uploads.values().filter(|u| u.account == upload.account).count() >= limit as usize {
             return Ok(Started::Limit);
         }
