@@ -128,6 +128,12 @@ impl Standing {
         }
     }
 
+    /// Whether an entry is of no API key, of one of these, or of one that is let in now.
+    pub(super) fn is_key_to_stay(&self, entry: &AccessEntry, own: &[ApiKeyId]) -> bool {
+        let Principal::ApiKey(id) = entry.principal else { return true };
+        own.contains(&id) || self.keys_in.contains(entry)
+    }
+
     /// As much of a proposal as was shown, or as was signed before.
     fn allowed(&self, entry: AccessEntry, signed: &[AccessEntry]) -> Option<AccessEntry> {
         let same_place = |other: &&AccessEntry| other.place() == entry.place();

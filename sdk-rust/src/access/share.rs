@@ -269,11 +269,14 @@ impl Projects {
     /// Signs the list after the newest one and sends it. That the server took it is seen in the lists, not believed.
     async fn put_list(&self, home: Home, change: Change, standing: &Standing) -> Result<Put> {
         let session = self.client.fresh_session().await?;
-        let mut tries = 1;
+        let (mut tries, mut stay) = (1, None::<Vec<ApiKeyId>>);
         loop {
             let before = self.client.access(home).await?;
             let mut wanted = standing.after(entries(&before));
             self.client.drop_dead_keys(&before, &mut wanted).await?;
+            if let Some(stay) = &stay {
+                wanted.retain(|entry| standing.is_key_to_stay(entry, stay));
+            }
             if matches!(change, Change::Keep) && wanted == entries(&before) {
                 return Ok(Put { number: before.number(), before, signed: wanted });
             }
@@ -292,6 +295,16 @@ impl Projects {
             let digest = AccessList::digest(&bytes);
             match self.send_list(home, change, bytes).await {
                 Err(e) if e.is("ACCESS_LIST_STALE") && tries < TRIES_MAX => tries += 1,
+                // Who leaves takes their API keys with them, and whose a key is no list says. So that nobody stays in because
+                // of a key of theirs, only those of this account stay then: the others are made again by whose they are.
+                Err(e) if stay.is_none() && is_about_members(&e) => {
+                    let own: Vec<_> =
+                        self.client.api_keys().list().await?.into_iter().map(|key| key.id).collect();
+                    if list.entries.iter().all(|entry| standing.is_key_to_stay(entry, &own)) {
+                        return Err(e);
+                    }
+                    stay = Some(own);
+                }
                 sent => {
                     sent?;
                     let after = self.client.access_with(home, list.number, digest).await?;
@@ -326,6 +339,13 @@ impl Projects {
         }
         Ok(())
     }
+}
+
+/// Whether the server refuses a list for what somebody in it may do, an API key's account among them.
+fn is_about_members(e: &Error) -> bool {
+    let Error::Api(e) = e else { return false };
+    let check = e.metadata.get("check").map(String::as_str);
+    e.reason == "ACCESS_LIST_INVALID" && matches!(check, Some("entry_member" | "entry_actions"))
 }
 
 /// Whether an API key lost something.

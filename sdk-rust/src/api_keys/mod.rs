@@ -225,17 +225,7 @@ impl ApiKeys {
         let bearer = ApiKey::generate(id, &mut OsRng);
         let project = self.project_of(&known).await?;
         let half = match &project {
-            Some(project) => {
-                let new = NewApiKey {
-                    name: known.name.clone(),
-                    permissions: known.permissions.clone(),
-                    project: None,
-                    environments: known.environments.clone(),
-                    networks: Vec::new(),
-                    lifetime: Duration::ZERO,
-                };
-                Some(self.half(project, &new, (id, known.generation + 1)).await?)
-            }
+            Some(project) => Some(self.next_half(project, &known).await?),
             None => None,
         };
         let (key_record, server_share, trust) = parts(half.as_ref());
@@ -328,14 +318,28 @@ impl ApiKeys {
         }
     }
 
+    /// The half of a token's next generation. What it may do and where is what the newest list says of it, under the owner's
+    /// or a sharer's signature: the server's word for it would let a token into whatever the server likes.
+    async fn next_half(&self, project: &Project, known: &ApiKeyInfo) -> Result<Half> {
+        let chain = self.client.access(Home::of(project)).await?;
+        let principal = Principal::ApiKey(known.id);
+        let listed = chain.newest().and_then(|list| list.entries.iter().find(|e| e.principal == principal));
+        let listed = listed.ok_or_else(|| {
+            Error::invalid("service token", "the project's access list does not name it: make another one")
+        })?;
+        let mut named: Vec<(EnvironmentId, String)> = Vec::new();
+        for found in self.client.environments(project).list().await? {
+            if listed.reads(found.id) {
+                named.push((found.id, found.name));
+            }
+        }
+        named.sort();
+        let place = (listed.actions, listed.environments.clone(), named);
+        self.half_of(project, place, (known.id, known.generation.saturating_add(1))).await
+    }
+
     /// Splits a key for a token, and seals what its holder is to believe first.
-    async fn half(
-        &self,
-        project: &Project,
-        new: &NewApiKey,
-        (id, generation): (ApiKeyId, u32),
-    ) -> Result<Half> {
-        let home = Home::of(project);
+    async fn half(&self, project: &Project, new: &NewApiKey, generation: (ApiKeyId, u32)) -> Result<Half> {
         let mut named: Vec<(EnvironmentId, String)> = Vec::new();
         for name in &new.environments {
             named.push((self.client.environments(project).get(name).await?.id, name.clone()));
@@ -347,12 +351,22 @@ impl ApiKeys {
             let all = self.client.environments(project).list().await?;
             named = all.into_iter().map(|found| (found.id, found.name)).collect();
             named.sort();
-            named.truncate(TRUST_ENVIRONMENTS_MAX);
         }
         let actions = actions(&new.permissions)? & GRANTABLE;
+        self.half_of(project, (actions, environments, named), generation).await
+    }
+
+    async fn half_of(
+        &self,
+        project: &Project,
+        (actions, environments, mut named): (u64, Vec<EnvironmentId>, Vec<(EnvironmentId, String)>),
+        (id, generation): (ApiKeyId, u32),
+    ) -> Result<Half> {
         if actions & Actions::PROJECT_READ.bits() == 0 {
             return Err(Error::invalid("permissions", "a service token needs project:read"));
         }
+        named.truncate(TRUST_ENVIRONMENTS_MAX);
+        let home = Home::of(project);
         let chain = self.client.access(home).await?;
         let (owner, owner_key) = self.client.owner_of(home).await?;
         let logs = self.client.trust().await?;

@@ -43,6 +43,8 @@ enum Lie {
     NoKeyrings,
     /// Takes no list.
     NoLists,
+    /// Takes no list that names the key called `bobs`, as if its account had left.
+    BobLeft,
 }
 
 /// The part of the server that keeps API keys, in front of the rest.
@@ -71,7 +73,8 @@ impl Desk {
                 message(&auth::CreateApiKeyResponse { api_key })
             }
             "ListApiKeys" => {
-                let api_keys = self.made.values().map(described).collect();
+                let own = self.made.values().filter(|made| made.name != "bobs");
+                let api_keys = own.map(described).collect();
                 message(&auth::ListApiKeysResponse { api_keys, ..Default::default() })
             }
             "RotateApiKey" => {
@@ -81,6 +84,36 @@ impl Desk {
                 (made.server_share, made.trust) = (request.server_share, request.trust);
                 let api_key = auth::ApiKey { generation: request.generation + 1, ..described(made) };
                 message(&auth::RotateApiKeyResponse { api_key: Some(api_key) })
+            }
+            "GetProject" => {
+                let project = project();
+                message(&projects::GetProjectResponse {
+                    project: Some(projects::Project {
+                        project_id: project.id.to_string(),
+                        name: project.name,
+                        owner_id: project.owner_id.to_string(),
+                        created_at: Some(prost_types::Timestamp::default()),
+                        ..Default::default()
+                    }),
+                })
+            }
+            "PutAccessList" if self.lie == Some(Lie::BobLeft) => {
+                let request: projects::PutAccessListRequest = read(call);
+                let list = AccessList::peek(&request.access_list).ok()?;
+                let named = |made: &auth::CreateApiKeyRequest| {
+                    list.entries.iter().any(|entry| match entry.principal {
+                        Principal::ApiKey(id) => id.to_string() == made.api_key_id,
+                        Principal::Account(_) => false,
+                    })
+                };
+                if !self.made.values().any(|made| made.name == "bobs" && named(made)) {
+                    return None;
+                }
+                let mut refused = refusal("INVALID_ARGUMENT", "ACCESS_LIST_INVALID", None);
+                if let Failure::Api(e) = &mut refused {
+                    e.metadata.insert("check".to_owned(), "entry_member".to_owned());
+                }
+                Err(refused)
             }
             "PutAccessList" if self.lie == Some(Lie::NoLists) => Err(refusal("INTERNAL", "INTERNAL", None)),
             "GetOwnApiKey" => self.own(call),
@@ -386,4 +419,46 @@ async fn a_rotated_secret_is_handed_out_when_the_list_cannot_be_signed() {
     let shown = ServiceToken::parse(&made.text).expect("a token");
     let desk = desk.lock().expect("no panic");
     assert_eq!(desk.made[&id.to_string()].secret_hash, shown.bearer().hash(), "what the server has now");
+}
+
+#[tokio::test]
+async fn a_rotated_token_reaches_what_the_list_says_and_not_what_the_server_says() {
+    let (server, desk, alice, text) = scene(&[ENV]).await;
+    let id = ServiceToken::parse(&text).expect("a token").id();
+    let entry = || {
+        let list = AccessList::peek(server.state().lists.last().expect("a list")).expect("a list");
+        list.entries.into_iter().find(|entry| entry.principal == Principal::ApiKey(id)).expect("listed")
+    };
+    let before = entry();
+    // The server says that it was made for the whole project, to read and share.
+    let wider = auth::ApiKeyScope {
+        permissions: vec!["project:read".to_owned(), "project:share".to_owned()],
+        project_id: project().id.to_string(),
+        ..Default::default()
+    };
+    desk.lock().expect("no panic").made.get_mut(&id.to_string()).expect("made").scope = Some(wider);
+    let made = alice.api_keys().rotate(id, Duration::ZERO, None, None).await.expect("rotated");
+    assert!(made.not_shared.is_none(), "{:?}", made.not_shared);
+    let after = entry();
+    assert_ne!(after.key, before.key);
+    assert_eq!((after.actions, after.environments), (before.actions, before.environments));
+}
+
+#[tokio::test]
+async fn nobody_stays_in_a_project_because_a_key_of_theirs_is_in_its_list() {
+    let (server, desk, alice, text) = scene(&[]).await;
+    let own = ServiceToken::parse(&text).expect("a token").id();
+    let bobs = alice.api_keys().create_token(&new_token(&[]), None).await.expect("a token").key.id;
+    {
+        let mut desk = desk.lock().expect("no panic");
+        desk.made.get_mut(&bobs.to_string()).expect("made").name = "bobs".to_owned();
+        desk.lie = Some(Lie::BobLeft);
+    }
+    let bob = person(2).account();
+    alice.projects().shut_out(&project(), &[bob], None).await.expect("nothing to do yet");
+    let next = alice.api_keys().create_token(&new_token(&[ENV]), None).await.expect("a token").key.id;
+    let list = AccessList::peek(server.state().lists.last().expect("a list")).expect("a list");
+    let named: Vec<_> = list.entries.iter().map(|entry| entry.principal).collect();
+    assert!(!named.contains(&Principal::ApiKey(bobs)), "{named:?}");
+    assert!(named.contains(&Principal::ApiKey(own)) && named.contains(&Principal::ApiKey(next)));
 }

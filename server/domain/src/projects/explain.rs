@@ -136,7 +136,13 @@ impl Explainer {
             grants.push(Reason::Ownership);
         }
         grants.extend(self.through_teams(project, account, listed).await?.into_iter().map(Reason::Team));
-        grants.extend(self.by_keys(project, account, effective).await?.into_iter().map(Reason::ApiKey));
+        // Who explains somebody else is told of no key that has nothing to do with the project: everybody may share some.
+        // Who holds a capability that the account narrowed or gave away is told of no key at all.
+        if access.caller().ends_at_ms().is_none() {
+            let keys = self.by_keys(project, account, effective).await?;
+            let told = |key: &KeyReason| account == access.actor() || !key.gives.is_empty();
+            grants.extend(keys.into_iter().filter(told).map(Reason::ApiKey));
+        }
         Ok(Explanation { owner: state.owner, access_list: state.number, grants, effective })
     }
 

@@ -1,6 +1,7 @@
 //! A change is judged twice: at the gate, so that nothing is done for somebody who may not, and here, in the transaction
 //! that makes it, by the line that it leaves in the trail. Between the two somebody may have been removed from a team, or
-//! a key revoked.
+//! a key revoked. Reads and unlocks change nothing and are not asked about here: an unlock looks again after its line is
+//! written.
 //!
 //! What must never happen: a line of a project that says somebody did what they might not do at that moment.
 
@@ -71,7 +72,6 @@ fn needs(kind: Kind) -> Option<Needs> {
         }
         Kind::KeyringAdd => Needs::OneOf(HANDS_ON),
         Kind::Share | Kind::Unshare | Kind::AccessList => Needs::OneOf(&[SHARE]),
-        Kind::BlobRead | Kind::KeyUnlock => Needs::OneOf(&[READ]),
         _ => return None,
     })
 }

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use veilkey::partial::PARTIAL_LEN;
+use veilkey::{key::KeyRecord, partial::PARTIAL_LEN};
+use veilsign::capability::Actions;
 use veilvault::{
     access::Principal,
     seal::KeyringSeal,
@@ -93,21 +94,26 @@ impl Unlocking {
         let (environment, epoch) = self.projects.epoch_of(access, name, epoch).await?;
         let half = self.api_keys.half(caller).await?;
         let given = self.projects.token_keyring(access, &environment, epoch, &half).await?;
-        let partial = self.answer(&environment, &given, &half, nonce)?;
+        self.stanza(&environment, &given, &half)?;
         let line = self.projects.line_at(access, Kind::KeyUnlock, environment.id);
         let line = Line { version: u64::from(epoch), digest: Some(given.seal.digest), ..line };
         self.reads.record(line).await?;
+        // What ended while the line was written is over: key, list and rights are looked up again, and the share that helps
+        // is the one that is there after the line.
+        let half = self.api_keys.half(caller).await?;
+        let given = self.projects.token_keyring(access, &environment, epoch, &half).await?;
+        let (keyring, record) = self.stanza(&environment, &given, &half)?;
+        let partial = half.answer(&keyring, &record, nonce, &mut Rng(&*self.entropy))?;
         Ok(Unlocked { given, partial })
     }
 
     /// Only a stanza that verifies under what the server itself knows of its place is helped with.
-    fn answer(
+    fn stanza(
         &self,
         environment: &Environment,
         given: &GivenKeyring,
         half: &ServerHalf<'_>,
-        nonce: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; PARTIAL_LEN]>, UnlockError> {
+    ) -> Result<(TokenKeyring, KeyRecord), UnlockError> {
         let epoch = given.keyring.epoch;
         let broken = |what: &str| damaged(environment.id, epoch, what);
         let whole = KeyringSeal::peek(&given.epoch_seal);
@@ -121,7 +127,7 @@ impl Unlocking {
         let record = half.record()?;
         let keyring = TokenKeyring::read(&given.keyring.file, &place, &record)
             .map_err(|error| broken(&format!("has a token's part that is none: {error}")))?;
-        Ok(half.answer(&keyring, &record, nonce, &mut Rng(&*self.entropy))?)
+        Ok((keyring, record))
     }
 }
 
@@ -135,6 +141,10 @@ impl Projects {
         half: &ServerHalf<'_>,
     ) -> Result<GivenKeyring, ProjectsError> {
         let principal = Principal::ApiKey(half.id());
+        let rights = self.grants.rights(access.project(), access.actor()).await?;
+        rights
+            .filter(|rights| rights.actions.contains(Actions::PROJECT_READ))
+            .ok_or(ProjectsError::Denied)?;
         let state = self.grants.access(access.project()).await?.ok_or(ProjectsError::Denied)?;
         let list = newest_list(access.project(), &state)?;
         if !list.is_some_and(|list| list.reads(principal, environment.id)) {

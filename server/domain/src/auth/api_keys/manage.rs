@@ -62,6 +62,7 @@ impl ApiKeys {
         check_reach(caller, &new.scope)?;
         let half = self.keep(new.id, FIRST_GENERATION, &new.scope, new.token.as_ref())?;
         let now_ms = self.clock.now_ms();
+        check_end(caller, now_ms.saturating_add(new.lifetime_ms))?;
         let key = ApiKey {
             id: new.id,
             account: caller.account,
@@ -118,6 +119,7 @@ impl ApiKeys {
             record: key.record.as_ref().map(|record| record.digest),
         });
         let expires_at_ms = new.lifetime_ms.map_or(key.expires_at_ms, |ms| now_ms.saturating_add(ms));
+        check_end(caller, expires_at_ms)?;
         let key = ApiKey { expires_at_ms, ..key };
         let next = NextSecret {
             generation: new.generation,
@@ -196,6 +198,14 @@ fn check_lifetime(lifetime_ms: u64) -> Result<(), ApiKeyError> {
 fn check_reach(caller: &Caller, scope: &Scope) -> Result<(), ApiKeyError> {
     let reaches = scope.places().iter().all(|place| caller.allows(scope.actions, place));
     if reaches { Ok(()) } else { Err(ApiKeyError::Denied) }
+}
+
+/// A capability that was narrowed ends when it says so, and so does every secret that it gives.
+fn check_end(caller: &Caller, expires_at_ms: u64) -> Result<(), ApiKeyError> {
+    match caller.ends_at_ms() {
+        Some(end_ms) if expires_at_ms > end_ms => Err(ApiKeyError::Denied),
+        _ => Ok(()),
+    }
 }
 
 fn check_scope(new: &NewApiKey) -> Result<(), ApiKeyError> {

@@ -352,7 +352,14 @@ async fn a_narrowed_capability_gives_no_wider_key() {
         let refused = world.api_keys.create(&narrow, new(&key, wider)).await;
         assert!(matches!(refused, Err(ApiKeyError::Denied)), "{refused:?}");
     }
-    world.api_keys.create(&narrow, new(&key, inside)).await.unwrap();
+    // Nor one that outlives it.
+    let brief = NewApiKey { lifetime_ms: 60_000, ..new(&key, inside.clone()) };
+    let refused = world.api_keys.create(&narrow, new(&key, inside)).await;
+    assert!(matches!(refused, Err(ApiKeyError::Denied)), "{refused:?}");
+    world.api_keys.create(&narrow, brief).await.unwrap();
+    let longer = NewSecret { lifetime_ms: Some(API_KEY_LIFETIME_MS_MAX), ..next(&drawn(3), 1, 0) };
+    let refused = world.api_keys.rotate(&narrow, key.id(), longer).await;
+    assert!(matches!(refused, Err(ApiKeyError::Denied)), "{refused:?}");
     world.api_keys.rotate(&narrow, key.id(), next(&drawn(3), 1, 0)).await.unwrap();
     // Nor the next secret of one that somebody with more made.
     let wide = drawn(2);

@@ -60,6 +60,11 @@ impl Capabilities {
         if !new.grants.iter().all(|grant| caller.allows(grant.actions, &grant.resource)) {
             return Err(CapabilitiesError::Denied);
         }
+        // A capability that was narrowed ends when it says so, and so does what it gives.
+        let ends_ms = now_ms.saturating_add(new.lifetime_ms);
+        if caller.ends_at_ms().is_some_and(|end_ms| ends_ms > end_ms) {
+            return Err(CapabilitiesError::Denied);
+        }
         if new.lifetime_ms > SESSION_LIFETIME_MS_MAX && !caller.is_fresh(now_ms) {
             return Err(AuthError::NotFresh.into());
         }
@@ -79,7 +84,7 @@ impl Capabilities {
             revocation_epoch: account.revocation_epoch,
             issued_at_ms: now_ms,
             not_before_ms: now_ms,
-            expires_at_ms: now_ms.saturating_add(new.lifetime_ms),
+            expires_at_ms: ends_ms,
             holder_pk: new.holder_pk,
             // The holder may narrow it and pass it on.
             next_pk: new.holder_pk,

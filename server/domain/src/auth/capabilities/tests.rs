@@ -118,7 +118,12 @@ async fn nobody_gives_what_their_own_capability_does_not_allow() {
     assert!(matches!(world.capabilities.issue(&caller, wide.clone()).await, Err(CapabilitiesError::Denied)));
     wide.grants = vec![read(ProjectId::from_bytes([4; 16]))];
     assert!(matches!(world.capabilities.issue(&caller, wide).await, Err(CapabilitiesError::Denied)));
-    assert!(world.capabilities.issue(&caller, new(&alice, &holder, vec![read(project)])).await.is_ok());
+    // Nor longer than it has it itself, however fresh the login.
+    let longer = new(&alice, &holder, vec![read(project)]);
+    let refused = world.capabilities.issue(&caller, longer.clone()).await;
+    assert!(matches!(refused, Err(CapabilitiesError::Denied)));
+    let shorter = NewCapability { lifetime_ms: 10 * MINUTE_MS, ..longer };
+    assert!(world.capabilities.issue(&caller, shorter).await.is_ok());
 
     let all = |actions| Grant::new(place.clone(), actions);
     let conditional = Grant { max_uses: 1, ..read(project) };
@@ -305,6 +310,12 @@ async fn whoever_may_share_the_project_is_told_too() {
     let holder = key(9);
     let (_, one) = issue(&world, &bob, new(&bob, &holder, vec![read(theirs)])).await.unwrap();
     assert!(matches!(judged(&world, &alice, &one).await, Judged::Active(_)));
+    // Not with a capability of hers that shares one environment: the one in question reaches all of them.
+    let dev = Resource::environment(theirs, "dev").unwrap();
+    let part = alice.narrowed_caller(&world, vec![Grant::new(dev, Actions::PROJECT_SHARE)]).await;
+    let question = Question { capability: one.clone(), act: None };
+    let told = world.capabilities.verify(&part, question).await.unwrap();
+    assert_eq!(told, Judged::Inactive("unknown"));
     let denied = ask(&world, &holder, &one).await.unwrap();
     let denied = world.projects.authorize(&denied, theirs, Actions::PROJECT_READ).await;
     assert!(matches!(denied.err(), Some(ProjectsError::Denied)));

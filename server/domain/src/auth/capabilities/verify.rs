@@ -101,8 +101,9 @@ impl Capabilities {
         let Some(projects) = projects else { return Ok(false) };
         for project in projects {
             match self.projects.authorize(caller, project, Actions::PROJECT_SHARE).await {
-                Ok(_) => {}
-                Err(ProjectsError::Denied) => return Ok(false),
+                // Not one environment of it: what is judged may reach further.
+                Ok(access) if access.check_gives(Actions::PROJECT_SHARE).is_ok() => {}
+                Ok(_) | Err(ProjectsError::Denied) => return Ok(false),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -46,7 +46,14 @@ impl IssuerKeeper {
     /// does this; should two, the log has a record twice, which says nothing new.
     pub async fn keep(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.now_ms();
-        let keyset = self.store.turn(now_ms).await?;
+        let keyset = match self.store.turn(now_ms).await {
+            Ok(keyset) => keyset,
+            Err(error) => {
+                // What cannot be changed can be read: a full disk must not keep a revoked key believed.
+                self.reread().await?;
+                return Err(error);
+            }
+        };
         // First: what was revoked is not believed while the log is slow.
         self.adopt(keyset.clone())?;
         for issuer in keyset.iter().filter(|issuer| issuer.leaf.is_none()) {

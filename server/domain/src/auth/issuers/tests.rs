@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use proptest::prelude::*;
@@ -227,7 +230,7 @@ async fn what_was_seen_a_moment_ago_dies_with_its_key_and_the_session_goes_on_un
 
 /// Keys at rest that a test changes.
 #[derive(Default)]
-struct Rest(Mutex<Keyset>);
+struct Rest(Mutex<Keyset>, AtomicBool);
 
 #[async_trait]
 impl IssuerStore for Rest {
@@ -236,6 +239,9 @@ impl IssuerStore for Rest {
     }
 
     async fn turn(&self, now_ms: u64) -> Result<Keyset, StoreError> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(StoreError::Full { store: "issuer keys" });
+        }
         let mut keyset = self.0.lock().unwrap();
         keyset.turn(now_ms, PERIOD_MS, &entropy());
         Ok(keyset.clone())
@@ -280,6 +286,14 @@ async fn every_change_of_the_keys_is_told_to_the_log_once_and_taken_over() {
     assert_eq!(told.len(), 3, "one for the key that went and one for the key that came");
     assert_eq!(told[2], (second.leaf.unwrap(), second.public.digest()));
     assert_eq!(rest.0.lock().unwrap().iter().count(), 1);
+    // Nor does it wait for room on the disk.
+    rest.0.lock().unwrap().revoke(second.kid(), now_ms, PERIOD_MS, &SeededEntropy::new(7)).unwrap();
+    rest.1.store(true, Ordering::SeqCst);
+    assert!(keeper.keep().await.is_err());
+    assert!(!world.issuers.trusts(second.kid(), now_ms));
+    rest.1.store(false, Ordering::SeqCst);
+    keeper.keep().await.unwrap();
+    let second = world.issuers.list()[0].clone();
     // Another process only reads.
     let other = Arc::new(Issuers::new(Keyset::first(now_ms, PERIOD_MS, &SeededEntropy::new(6))).unwrap());
     let reader = IssuerKeeper::new(other.clone(), rest, world.ports.outbox.clone(), world.clock.clone());

@@ -126,6 +126,28 @@ async fn others_are_explained_only_to_whoever_may_share() {
     let grants = vec![Grant::new(Resource::project(app.project()), READ)];
     let narrowed = as_reader(&world, &alice.narrowed_caller(&world, grants).await, &app).await;
     assert!(world.explainer.explain(&narrowed, bob.account).await.is_err());
+    // A key for all of somebody's projects is nobody else's business.
+    let carol = world.person("carol@example.org").await;
+    let scope = Scope { actions: READ, project: None, environments: Vec::new(), networks: Vec::new() };
+    api_key(&world, &carol, 1, scope).await;
+    assert_eq!(explained(&world, &alice, &app, carol.account).await.grants, []);
     let stranger = explained(&world, &alice, &app, AccountId::from_bytes([9; 16])).await;
     assert_eq!((stranger.grants, stranger.effective), (Vec::new(), Actions::NONE));
+}
+
+#[tokio::test]
+async fn a_capability_that_was_narrowed_is_told_of_no_api_key() {
+    let world = World::default();
+    let alice = world.person("alice@example.org").await;
+    let app = world.project(&alice.caller(&world).await, "app").await;
+    let scope = Scope { actions: READ, project: None, environments: Vec::new(), networks: Vec::new() };
+    api_key(&world, &alice, 1, scope).await;
+    assert!(matches!(
+        explained(&world, &alice, &app, alice.account).await.grants[..],
+        [Reason::Ownership, Reason::ApiKey(_)]
+    ));
+    let grant = Grant::new(Resource::project(app.project()), READ);
+    let narrow = as_reader(&world, &alice.narrowed_caller(&world, vec![grant]).await, &app).await;
+    let told = world.explainer.explain(&narrow, alice.account).await.unwrap();
+    assert!(matches!(told.grants[..], [Reason::Ownership]));
 }

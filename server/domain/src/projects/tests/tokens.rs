@@ -1,5 +1,8 @@
 //! Service tokens: whom the server helps to open what, and when it no longer does.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use veilcore::id::ApiKeyId;
 use veilsign::capability::Actions;
 use veilvault::{
@@ -11,10 +14,14 @@ use veilvault::{
 
 use super::name;
 use crate::{
-    audit::model::{Kind, Line, Trail},
+    audit::{
+        Reads,
+        model::{Event, Kind, Line, Trail},
+        port::Outbox,
+    },
     auth::{
         Caller,
-        api_keys::{NewSecret, error::ApiKeyError, model::Scope},
+        api_keys::{ApiKeys, NewSecret, error::ApiKeyError, model::Scope},
         error::AuthError,
     },
     clock::Rng,
@@ -23,7 +30,7 @@ use crate::{
         access::KeyringPart,
         error::ProjectsError,
         model::{Environment, Keyring},
-        unlock::{UnlockError, Unlocked},
+        unlock::{UnlockError, Unlocked, Unlocking},
     },
     store::StoreError,
     testkit::{Person, SeededEntropy, Token, World},
@@ -200,6 +207,53 @@ async fn a_revoked_or_expired_token_is_not_helped_even_by_a_caller_from_before()
     let records = scene.world.projects.api_key_records(&scene.app, &state.list).await.unwrap();
     assert_eq!(records, []);
     scene.list(&[]).await;
+}
+
+/// Ends a token at the moment when an unlock is written down.
+struct EndsIt {
+    outbox: Arc<dyn Outbox>,
+    api_keys: Arc<ApiKeys>,
+    session: Caller,
+    token: ApiKeyId,
+}
+
+#[async_trait]
+impl Outbox for EndsIt {
+    async fn record(&self, line: Line) -> Result<u64, StoreError> {
+        self.api_keys.revoke(&self.session, self.token).await.expect("it is revoked");
+        self.outbox.record(line).await
+    }
+
+    async fn record_all(&self, lines: Vec<Line>) -> Result<Vec<u64>, StoreError> {
+        self.outbox.record_all(lines).await
+    }
+
+    async fn pending(&self, trail: Trail, first: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.outbox.pending(trail, first, limit).await
+    }
+
+    async fn waiting(&self, after: Option<Trail>, limit: usize) -> Result<Vec<Trail>, StoreError> {
+        self.outbox.waiting(after, limit).await
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_while_its_unlock_is_written_down_is_not_helped() {
+    let scene = scene().await;
+    let world = &scene.world;
+    let outbox = Arc::new(EndsIt {
+        outbox: world.ports.outbox.clone(),
+        api_keys: world.api_keys.clone(),
+        session: scene.alice.caller(world).await,
+        token: scene.token.id(),
+    });
+    let reads = Reads::new(outbox, world.log.clone());
+    let unlocking =
+        Unlocking::new(world.projects.clone(), world.api_keys.clone(), reads, world.entropy.clone());
+    let caller = world.by_token(&scene.token).await.unwrap();
+    let access = scene.access(&caller).await.unwrap();
+    let late = unlocking.unlock(&caller, &access, &scene.production.name, 0, &NONCE).await;
+    assert!(matches!(late, Err(UnlockError::Key(ApiKeyError::OpensNothing))));
 }
 
 #[tokio::test]
