@@ -9,6 +9,7 @@ pub mod audit;
 pub mod form;
 pub mod projects;
 pub mod share;
+mod span;
 pub mod storage;
 pub mod teams;
 pub mod tools;

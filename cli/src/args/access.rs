@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::span;
+
 /// See who may do what, and make capabilities for programs and other people
 ///
 /// A capability says what may be done, where and until when, for whoever has its key. It opens no content: there are no
@@ -69,7 +71,7 @@ Examples:
         #[arg(long, value_delimiter = ',', default_value = "project:read", value_name = "LIST")]
         permissions: Vec<String>,
         /// How long it is good, at most 90d: a number and s, m, h or d
-        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = span)]
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = span::days)]
         ttl: Duration,
         /// New file for it; an existing one is not overwritten
         #[arg(long, value_name = "FILE")]
@@ -98,7 +100,7 @@ Examples:
         #[arg(long, value_delimiter = ',', value_name = "LIST")]
         action: Vec<String>,
         /// An earlier end, from now: a number and s, m, h or d
-        #[arg(long, value_name = "TIME", value_parser = span)]
+        #[arg(long, value_name = "TIME", value_parser = span::days)]
         expires: Option<Duration>,
         /// Public key of whoever gets it, 64 hexadecimal digits; see `access new-key`
         #[arg(long, value_name = "PUBLIC-KEY")]
@@ -162,35 +164,4 @@ Examples:
     /// Ends with 8 when the log says something else about a key than the server does.
     #[command(before_help = "Examples:\n  veilcloud access issuers\n")]
     Issuers,
-}
-
-/// A number and a unit, e.g. `90d`.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text:?} is not a number of 1 or more and s, m, h or d, for example 30m");
-    let split = text.find(|mark: char| !mark.is_ascii_digit()).ok_or_else(refused)?;
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(refused()),
-    };
-    let number = number.parse::<u64>().ok().filter(|number| *number > 0);
-    number.and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs).ok_or_else(refused)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_number_and_a_unit() {
-        for (text, seconds) in [("1s", 1), ("30m", 1800), ("24h", 86_400), ("90d", 7_776_000)] {
-            assert_eq!(span(text), Ok(Duration::from_secs(seconds)));
-        }
-        for bad in ["", "s", "1", "0s", "-1s", "1.5h", "1w", "1 h", "h1", "99999999999999999999d"] {
-            assert!(span(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::access::span;
+use super::span;
 
 /// Manage keys of programs: service tokens that read environments, and API keys that open nothing
 ///
@@ -50,7 +50,7 @@ Examples:
         #[arg(long = "network", value_delimiter = ',', value_name = "NETWORKS")]
         networks: Vec<String>,
         /// How long it is good: a number and s, m, h or d; at most 365d
-        #[arg(long, default_value = "90d", value_name = "TIME", value_parser = span)]
+        #[arg(long, default_value = "90d", value_name = "TIME", value_parser = span::days)]
         expires: Duration,
         /// Make an API key (vck_...) for names, metadata and ciphertext
         #[arg(long)]
@@ -74,7 +74,7 @@ Examples:
         #[arg(long, default_value = "1h", value_name = "TIME", value_parser = overlap)]
         overlap: Duration,
         /// New end, counted from now; without it the end stays where it is
-        #[arg(long, value_name = "TIME", value_parser = span)]
+        #[arg(long, value_name = "TIME", value_parser = span::days)]
         expires: Option<Duration>,
     },
     /// End a key at once; a service token opens nothing from then on, and its project gets new keys
@@ -96,6 +96,6 @@ Examples:
 fn overlap(text: &str) -> Result<Duration, String> {
     match text {
         "0" | "0s" => Ok(Duration::ZERO),
-        text => span(text),
+        text => span::days(text),
     }
 }

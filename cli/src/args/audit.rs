@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::span;
+
 /// Read, prove, export and watch the log of a project or of your account
 ///
 /// Every event of a project is a leaf of a log that only grows; what happens to your account is in one of its own. The log
@@ -121,7 +123,7 @@ Examples:
         #[command(flatten)]
         whose: Whose,
         /// How long to wait between two looks: a number and s, m or h
-        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span::hours)]
         interval: Duration,
         /// Look once
         #[arg(long)]
@@ -155,7 +157,7 @@ Examples:
         /// Project: its name, or the id of one that was deleted
         project: String,
         /// How long it is good, at most 24h: a number and s, m or h
-        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = span::hours)]
         ttl: Duration,
     },
     /// Print what a verifier of a log has to trust: a c2sp.org/tlog-policy text
@@ -177,45 +179,4 @@ pub enum ExportFormat {
     Json,
     Ndjson,
     Bundle,
-}
-
-/// A number and a unit, e.g. `10s`.
-fn time(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text:?} is not a number of 1 or more and s, m or h, for example 10s");
-    let split = text.find(|mark: char| !mark.is_ascii_digit()).ok_or_else(refused)?;
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err(refused()),
-    };
-    let number = number.parse::<u64>().ok().filter(|number| *number > 0);
-    number.and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs).ok_or_else(refused)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_number_and_a_unit() {
-        for (text, seconds) in [("1s", 1), ("10s", 10), ("5m", 300), ("24h", 86_400)] {
-            assert_eq!(time(text), Ok(Duration::from_secs(seconds)));
-        }
-        for bad in [
-            "",
-            "s",
-            "10",
-            "0s",
-            "-1s",
-            "1.5h",
-            "1d",
-            "1 s",
-            "99999999999999999999h",
-            "18446744073709551615h",
-        ] {
-            assert!(time(bad).is_err(), "{bad:?}");
-        }
-    }
 }

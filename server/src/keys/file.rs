@@ -27,12 +27,17 @@ pub fn read(folder: &Path, path: &Path) -> Result<Zeroizing<Vec<u8>>, KeysError>
     Ok(bytes)
 }
 
-/// Writes a key file, replacing the one there is.
-pub fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+/// Makes the folder of the keys if there is none; nobody else may look into it.
+pub fn ensure(folder: &Path) -> Result<(), KeysError> {
     if !folder.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error("create", folder))?;
     }
-    private(folder, true)?;
+    private(folder, true)
+}
+
+/// Writes a key file, replacing the one there is.
+pub fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+    ensure(folder)?;
     let temporary = path.with_extension("keys.new");
     // A crash of an earlier write may have left one; its keys were never in use.
     let _ = fs::remove_file(&temporary);

@@ -5,7 +5,7 @@
 //! File: "VEILISSK" ‖ the keyset ([`Keyset::to_bytes`]) ‖ SHA-256 of all before.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -49,7 +49,12 @@ impl IssuerFile {
     /// Reads the keys, or makes the first one. Lost keys end no account: sessions renew themselves under new ones.
     pub fn open(&self, now_ms: u64) -> Result<Keyset, KeysError> {
         let inner = &self.0;
-        if inner.path.try_exists().map_err(io_error("look for", &inner.path))? {
+        if inner.exists()? {
+            return inner.read();
+        }
+        // Two first starts make one key between them.
+        let _lock = inner.lock()?;
+        if inner.exists()? {
             return inner.read();
         }
         let keyset = Keyset::first(now_ms, inner.period_ms, &*inner.entropy);
@@ -68,12 +73,7 @@ impl IssuerFile {
         change: impl FnOnce(&mut Keyset, u64, &dyn Entropy) -> Result<bool, E>,
     ) -> Result<Result<Keyset, E>, KeysError> {
         let inner = &self.0;
-        let lock = inner.folder.join("issuers.lock");
-        let mut options = OpenOptions::new();
-        let lock_file = options.create(true).truncate(false).write(true).mode(0o600).open(&lock);
-        let lock_file = lock_file.map_err(io_error("open", &lock))?;
-        file::owned_like(&lock_file, &inner.folder);
-        lock_file.lock().map_err(io_error("lock", &lock))?;
+        let _lock = inner.lock()?;
         let mut keyset = inner.read()?;
         match change(&mut keyset, inner.period_ms, &*inner.entropy) {
             Ok(true) => inner.write(&keyset)?,
@@ -137,8 +137,24 @@ fn failed(error: KeysError) -> StoreError {
 }
 
 impl Inner {
+    /// The lock over the file, held until it is dropped: by this process and by the operator's.
+    fn lock(&self) -> Result<File, KeysError> {
+        file::ensure(&self.folder)?;
+        let lock = self.folder.join("issuers.lock");
+        let mut options = OpenOptions::new();
+        let lock_file = options.create(true).truncate(false).write(true).mode(0o600).open(&lock);
+        let lock_file = lock_file.map_err(io_error("open", &lock))?;
+        file::owned_like(&lock_file, &self.folder);
+        lock_file.lock().map_err(io_error("lock", &lock))?;
+        Ok(lock_file)
+    }
+
+    fn exists(&self) -> Result<bool, KeysError> {
+        self.path.try_exists().map_err(io_error("look for", &self.path))
+    }
+
     fn read(&self) -> Result<Keyset, KeysError> {
-        if !self.path.try_exists().map_err(io_error("look for", &self.path))? {
+        if !self.exists()? {
             return Err(KeysError::NoIssuers { path: self.path.clone() });
         }
         let bytes = file::read(&self.folder, &self.path)?;
@@ -188,6 +204,17 @@ mod tests {
         assert_eq!(kids(&file.open(9).unwrap()), first);
         let path = dir.path().join("keys/issuers.keys");
         assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn first_starts_at_once_make_one_key_between_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let starts = std::array::from_fn::<_, 8, _>(|_| {
+            let file = file(dir.path());
+            std::thread::spawn(move || kids(&file.open(5).unwrap()))
+        });
+        let made = starts.map(|start| start.join().unwrap());
+        assert!(made.iter().all(|kids| *kids == made[0] && kids.len() == 1), "{made:?}");
     }
 
     #[test]

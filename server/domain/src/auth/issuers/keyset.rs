@@ -139,7 +139,9 @@ impl Keyset {
                 announce.then(|| due_ms.max(now_ms.saturating_add(ANNOUNCED_MS)))
             }
         };
-        if let Some(next_ms) = next_ms.filter(|_| self.live().count() < ISSUER_KEYS_MAX) {
+        if let Some(next_ms) =
+            next_ms.filter(|_| self.live().count() < ISSUER_KEYS_MAX && self.0.len() < ENTRIES_MAX)
+        {
             self.0.push(Issuer::new(next_ms, period_ms, entropy));
             changed = true;
         }
@@ -155,8 +157,9 @@ impl Keyset {
         entropy: &dyn Entropy,
     ) -> Result<KeyId, KeysetError> {
         let count = self.live().count();
-        if count >= BY_HAND_MAX {
-            return Err(KeysetError::Full { count });
+        // One place stays free for the key that time brings.
+        if count >= BY_HAND_MAX || self.0.len() + 1 >= ENTRIES_MAX {
+            return Err(KeysetError::Full { count: count.max(self.0.len()) });
         }
         let from_ms = if at_once { now_ms } else { now_ms.saturating_add(ANNOUNCED_MS) };
         let issuer = Issuer::new(from_ms, period_ms, entropy);
@@ -207,8 +210,8 @@ impl Keyset {
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // Room for everything at once: growing would leave copies of the keys behind.
         let mut out = Writer::with_capacity(2 + self.0.len() * 57);
-        out.u8(VERSION).u8(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
-        for issuer in self.0.iter().take(ENTRIES_MAX) {
+        out.u8(VERSION).u8(u8::try_from(self.0.len()).expect("no change makes more than 255 entries"));
+        for issuer in &self.0 {
             match &issuer.key {
                 Some(key) => out.u8(1).fixed(key.seed().expose()),
                 None => out.u8(0).fixed(issuer.public.key.as_bytes()),

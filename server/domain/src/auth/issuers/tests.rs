@@ -150,6 +150,15 @@ fn revocations_that_no_log_was_told_of_have_an_end() {
     assert_eq!(refused, KeysetError::Full { count: 254 });
     let read = Keyset::from_bytes(&keyset.to_bytes()).unwrap();
     assert_eq!(read.iter().count(), 254);
+    // Nor does a key by hand take the place of the one that time brings, and none is lost in writing.
+    assert_eq!(keyset.rotate(NOW_MS, PERIOD_MS, true, &source), Err(KeysetError::Full { count: 254 }));
+    for turn in 1..=3 {
+        keyset.turn(NOW_MS + turn * PERIOD_MS, PERIOD_MS, &source);
+    }
+    let read = Keyset::from_bytes(&keyset.to_bytes()).unwrap();
+    assert_eq!(read.iter().count(), 255);
+    let newest = |keyset: &Keyset| keyset.iter().last().unwrap().kid();
+    assert_eq!(newest(&read), newest(&keyset));
 }
 
 #[test]
